@@ -1,0 +1,5 @@
+"""`python -m callrouter` is the `callrouter` command."""
+
+from callrouter.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""What the API asks of calls in progress. The engine does it; the API knows this promise only."""
+
+from typing import Literal, Protocol
+
+
+class LiveCalls(Protocol):
+    """Each method blocks until the change is stored, for a few seconds at most.
+
+    ApiError 400/21220 when the call is not live, or not in a state for it; 503/20503 when its owner can't be
+    asked.
+    """
+
+    def end(self, account_sid: str, call_sid: str, status: Literal["completed", "canceled"]) -> None:
+        """`completed` hangs up whatever the state; `canceled` ends a call that has not been answered."""
+
+    def replace(
+        self,
+        account_sid: str,
+        call_sid: str,
+        *,
+        url: str | None,
+        method: str,
+        twiml: str | None,
+        fallback_url: str | None,
+        fallback_method: str,
+    ) -> None:
+        """Leaves the running document for the one at `url`, or for `twiml`: exactly one of them is given."""
+
+    def adjust(
+        self,
+        account_sid: str,
+        call_sid: str,
+        *,
+        status_callback: str | None,
+        status_callback_method: str | None,
+        time_limit: int | None,
+    ) -> None:
+        """Changes what is not None; an empty `status_callback` ends the callbacks. Limit in seconds."""

@@ -1,0 +1,44 @@
+"""The router's wiring: the only place where its parts meet."""
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from callrouter import clients
+from callrouter.api.blueprint import create_api
+from callrouter.calls.front import Front
+from callrouter.carriers.ingress import create_carriers
+from callrouter.voice.client import VoiceClient
+from foundation.clock import Clock
+from foundation.db import Database
+from foundation.keys import Keys
+from foundation.settings import Settings
+from foundation.webserver.errors import handle_errors
+from foundation.webserver.health import Check, health
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the Flask app stands on."""
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    clock: Clock
+    front: Front
+    voice: VoiceClient
+    checks: dict[str, Check]
+
+
+def create_app(parts: Parts) -> Flask:
+    """REST, carriers' webhooks, the presence server's events, health; the softphone in development."""
+    app = Flask("callrouter", static_folder=None)
+    app.config["MAX_FORM_PARTS"] = 1000
+    app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
+    handle_errors(app)
+    database, keys, front, clock = parts.database, parts.keys, parts.front, parts.clock
+    app.register_blueprint(health(parts.checks))
+    app.register_blueprint(create_api(database, keys, front, clock=clock))
+    app.register_blueprint(create_carriers(database, keys, front, clock))
+    app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock))
+    return app

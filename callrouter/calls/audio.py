@@ -1,0 +1,114 @@
+"""What the voice node reports, as happenings; and what becomes of calls whose audio is lost."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from callrouter.calls import happenings as h
+from callrouter.calls.engine import Engine, Receipt
+from callrouter.calls.session import CallSession, Leg
+from callrouter.calls.status import Cause
+from callrouter.voice.client import VoiceClient
+from callrouter.voice.contract import Address, EventType, VoiceError, VoiceEvent, VoiceUnavailable
+
+log = structlog.get_logger(__name__)
+
+DOWN_SECONDS = 5.0
+"""A voice node that is away for longer has lost its calls."""
+NODE_LOST = 12400
+MEDIA_LOST = 53405
+
+
+class Audio:
+    """The connection to the voice node, and the engine's ear on it."""
+
+    def __init__(self, engine: Engine, address: Address, token: str) -> None:
+        self._engine = engine
+        self._lost: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.voice = VoiceClient(
+            address, token, self._event, owner=engine.owner, on_up=self._up, on_down=self._down
+        )
+
+    async def start(self) -> None:
+        await self.voice.start()
+
+    async def stop(self) -> None:
+        if self._lost:
+            self._lost.cancel()
+        await self.voice.close()
+
+    async def _event(self, event: VoiceEvent) -> None:
+        session = self._engine.session(event.leg)
+        leg = session.leg_of(event.leg) if session else None
+        if leg is None or not leg.live:
+            return
+        happening = self._happening(leg, event)
+        if happening is not None:
+            await self._engine.happen(
+                leg.call_sid, happening, Receipt(source="voice", event_id=event.event_id)
+            )
+
+    def _happening(self, leg: Leg, event: VoiceEvent) -> h.Happening | None:
+        at = self._engine.now()
+        match event.type:
+            case EventType.LEG_DTMF:
+                return h.Pressed(at=at, leg=leg.name, digits=str(event.data["digit"]))
+            case EventType.LEG_MEDIA_TIMEOUT if leg.answered:
+                detail = (
+                    f"No audio came from {leg.identity or leg.to} for {event.data.get('seconds')} seconds."
+                )
+                return h.Gone(
+                    at=at, leg=leg.name, cause=Cause.MEDIA_TIMEOUT, code=MEDIA_LOST, detail=detail, far=False
+                )
+            case EventType.LEG_CLOSED:
+                detail = f"The voice node closed the leg: {event.data.get('reason')}."
+                return h.Gone(
+                    at=at, leg=leg.name, cause=Cause.MEDIA_LOST, code=MEDIA_LOST, detail=detail, far=False
+                )
+            case _:
+                return None
+
+    async def _up(self, legs: Sequence[str]) -> None:
+        """Compares what the node has with what we think: what it lost ends, what nobody wants is closed."""
+        if self._lost:
+            self._lost.cancel()
+            self._lost = None
+        await self._end_lost(set(legs))
+        for call_sid in legs:
+            if self._engine.session(call_sid) is None:
+                with suppress(VoiceError, VoiceUnavailable):
+                    await self.voice.request("leg.close", leg=call_sid)
+
+    async def _down(self) -> None:
+        log.warning("voice node lost")
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().call_later(DOWN_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._lost = None
+        task = asyncio.get_running_loop().create_task(self._end_lost(set()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_lost(self, there: set[str]) -> None:
+        for session, leg in _with_audio(self._engine.sessions()):
+            if leg.call_sid not in there:
+                gone = h.Gone(
+                    at=self._engine.now(),
+                    leg=leg.name,
+                    cause=Cause.MEDIA_LOST,
+                    code=NODE_LOST,
+                    detail="The voice node that carried this call's audio stopped.",
+                    far=False,
+                )
+                log.warning("audio lost", call_sid=session.call_sid, leg=leg.call_sid)
+                await self._engine.happen(leg.call_sid, gone)
+
+
+def _with_audio(sessions: Sequence[CallSession]) -> list[tuple[CallSession, Leg]]:
+    return [
+        (session, leg) for session in sessions for leg in session.legs.values() if leg.live and leg.answered
+    ]

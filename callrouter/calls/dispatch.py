@@ -1,0 +1,169 @@
+"""Carries out what was committed: outbox entries, lane by lane, until each is done.
+
+A lane is a queue of entries that must keep their order, such as the commands of one leg; lanes do not wait for
+each other. An executor does the network's part and answers with what happened, or None; it may be run again after
+a crash, so everything that it sends carries the entry's id as idempotency key.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+
+from callrouter.calls.engine import Also, Engine
+from callrouter.calls.happenings import Happening
+from callrouter.calls.store import OutboxRow
+from callrouter.models import Outbox
+from foundation.db import Database
+from foundation.failpoints import failpoint
+
+log = structlog.get_logger(__name__)
+
+CRASHES = 5
+"""Tries of an entry whose executor raises what it should not: then it is dropped, loudly (F43)."""
+CLAIM_SECONDS = 0.5
+CLAIM_BATCH = 100
+
+
+class Later(Exception):
+    """Not now: try again after so many seconds; `aside` lets the rest of the lane go on meanwhile."""
+
+    def __init__(self, seconds: float, *, aside: bool = False, also: Also | None = None) -> None:
+        super().__init__(f"again in {seconds} s")
+        self.seconds, self.aside, self.also = seconds, aside, also
+
+
+class Done:
+    """An entry was carried out: what came of it, and what else belongs into the same transaction."""
+
+    def __init__(self, happening: Happening | None = None, also: Also | None = None) -> None:
+        self.happening, self.also = happening, also
+
+
+Executor = Callable[[OutboxRow], Awaitable[Done]]
+
+
+class Dispatcher:
+    """Runs the lanes of one router process."""
+
+    def __init__(self, engine: Engine, database: Database, executors: Mapping[str, Executor]) -> None:
+        self._engine = engine
+        self._database = database
+        self._executors = executors
+        self._lanes: dict[str, deque[OutboxRow]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, rows: Sequence[OutboxRow]) -> None:
+        """Takes committed entries; they go out at once, behind what their lanes still hold."""
+        for row in rows:
+            delay = row["due_at"] - self._engine.now()
+            if row["attempts"] and delay > 0:
+                self._aside(row, delay)
+            else:
+                self._enqueue(row["lane"], row)
+
+    def start(self) -> None:
+        self._keep(self._claim())
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not done yet."""
+        return sum(map(len, self._lanes.values()))
+
+    def _enqueue(self, lane: str, row: OutboxRow) -> None:
+        if lane in self._lanes:
+            self._lanes[lane].append(row)
+        else:
+            self._lanes[lane] = deque([row])
+            self._keep(self._run(lane))
+
+    async def _run(self, lane: str) -> None:
+        queue = self._lanes[lane]
+        while queue:
+            await self._carry_out(queue[0])
+            queue.popleft()
+        del self._lanes[lane]
+
+    async def _carry_out(self, row: OutboxRow) -> None:
+        while True:
+            failpoint(f"{row['kind']}.before")
+            try:
+                done = await self._executors[row["kind"]](row)
+            except Later as later:
+                await self._postpone(row, later)
+                if later.aside:
+                    self._aside(row, later.seconds)
+                    return
+                await asyncio.sleep(later.seconds)
+            except Exception:
+                log.exception("executor failed", kind=row["kind"], entry=row["id"], call_sid=row["call_sid"])
+                if row["attempts"] + 1 >= CRASHES:
+                    await self._engine.complete(row, None)
+                    return
+                pause = Later(2.0 ** row["attempts"])
+                await self._postpone(row, pause)
+                await asyncio.sleep(pause.seconds)
+            else:
+                failpoint(f"{row['kind']}.after")
+                await self._complete(row, done)
+                return
+
+    async def _complete(self, row: OutboxRow, done: Done) -> None:
+        try:
+            await self._engine.complete(row, done.happening, done.also)
+        except Exception:
+            log.exception("could not record what was done", kind=row["kind"], entry=row["id"])
+
+    async def _postpone(self, row: OutboxRow, later: Later) -> None:
+        row["attempts"] += 1
+        row["due_at"] = self._engine.now() + later.seconds
+        values = {"attempts": row["attempts"], "due_at": row["due_at"]}
+
+        def unit(connection: Any) -> None:
+            connection.execute(update(Outbox).where(Outbox.id == row["id"]).values(values))
+            if later.also:
+                later.also(connection)
+
+        await self._engine.persist(unit, row["call_sid"])
+
+    def _aside(self, row: OutboxRow, seconds: float) -> None:
+        self._keep(self._after(row, seconds))
+
+    async def _after(self, row: OutboxRow, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._enqueue(f"{row['lane']}:{row['id']}", row)
+
+    async def _claim(self) -> None:
+        """Takes entries that other processes wrote without an owner, such as the command line's."""
+        unclaimed = (
+            select(Outbox.__table__)
+            .where(Outbox.owner == "")
+            .order_by(Outbox.due_at, Outbox.position)
+            .limit(CLAIM_BATCH)
+        )
+
+        def unit(connection: Any) -> list[OutboxRow]:
+            rows = [{**row, "owner": self._engine.owner} for row in connection.execute(unclaimed).mappings()]
+            ids = [row["id"] for row in rows]
+            connection.execute(update(Outbox).where(Outbox.id.in_(ids)).values(owner=self._engine.owner))
+            return rows
+
+        while True:
+            with self._database.read() as connection:
+                found = connection.execute(select(Outbox.id).where(Outbox.owner == "").limit(1)).first()
+            if found:
+                self.submit(await self._engine.persist(unit, ""))
+            await asyncio.sleep(CLAIM_SECONDS)
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,119 @@
+"""The engine as Flask's threads see it: ask the event loop, wait for the commit, answer."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as TookTooLong
+from typing import Any, TypeVar
+
+from callrouter.calls import happenings as h
+from callrouter.calls.engine import Engine, Receipt
+from callrouter.calls.routing import Target
+from callrouter.calls.session import CallSession
+from callrouter.calls.status import Status
+from foundation.webserver.errors import ApiError
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds that a request waits for its commit; then 503, and its sender tries again."""
+NOT_LIVE = 21220
+
+
+class Front:
+    """Thread-safe; its waits are bounded."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._loop = loop
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the event loop and waits for its result."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(PATIENCE)
+        except TookTooLong as error:
+            if not future.cancel():
+                raise
+            raise ApiError(503, 20503, "The router is busy; try again.", {"Retry-After": "1"}) from error
+
+    def create(self, session: CallSession, receipt: Receipt, target: Target) -> str:
+        """Stores a new call; answers the sid that this receipt's first delivery got."""
+        return self.wait(
+            self._engine.create(
+                session,
+                receipt,
+                phone_number_sid=target.phone_number_sid,
+                application_sid=target.application_sid,
+                caller_name=session.webhook_parameters.get("CallerName"),
+            )
+        )
+
+    def happen(
+        self, call_sid: str, happening: h.Happening, receipt: Receipt | None = None
+    ) -> CallSession | None:
+        return self.wait(self._engine.happen(call_sid, happening, receipt))
+
+    def live(self, account_sid: str, call_sid: str) -> CallSession | None:
+        """The live session of that account's leg."""
+        session = self._engine.session(call_sid)
+        if session is None or session.account_sid != account_sid:
+            return None
+        leg = session.leg_of(call_sid)
+        return session if leg and leg.live else None
+
+    # -- what REST may do to a live call (callrouter.api.live.LiveCalls)
+
+    def end(self, account_sid: str, call_sid: str, status: str) -> None:
+        leg = self._live_leg(account_sid, call_sid)
+        wanted = Status(status)
+        if wanted is Status.CANCELED and leg.answered:
+            raise ApiError(400, NOT_LIVE, "Call is in progress: it can be completed, not canceled.")
+        self.happen(call_sid, h.EndRequested(at=self._engine.now(), leg=leg.name, status=wanted))
+
+    def replace(
+        self,
+        account_sid: str,
+        call_sid: str,
+        *,
+        url: str | None,
+        method: str,
+        twiml: str | None,
+        fallback_url: str | None,
+        fallback_method: str,
+    ) -> None:
+        leg = self._live_leg(account_sid, call_sid)
+        request = h.ReplaceRequested(
+            at=self._engine.now(),
+            leg=leg.name,
+            url=url,
+            method=method,
+            twiml=twiml,
+            fallback_url=fallback_url,
+            fallback_method=fallback_method,
+        )
+        self.happen(call_sid, request)
+
+    def adjust(
+        self,
+        account_sid: str,
+        call_sid: str,
+        *,
+        status_callback: str | None,
+        status_callback_method: str | None,
+        time_limit: int | None,
+    ) -> None:
+        leg = self._live_leg(account_sid, call_sid)
+        request = h.Adjusted(
+            at=self._engine.now(),
+            leg=leg.name,
+            status_callback=status_callback,
+            status_callback_method=status_callback_method,
+            time_limit=time_limit,
+        )
+        self.happen(call_sid, request)
+
+    def _live_leg(self, account_sid: str, call_sid: str) -> Any:
+        session = self.live(account_sid, call_sid)
+        if session is None:
+            raise ApiError(400, NOT_LIVE, "Call is not in-progress. Cannot redirect.")
+        return session.leg_of(call_sid)

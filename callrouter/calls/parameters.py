@@ -1,0 +1,52 @@
+"""What every webhook of a call says about it (https://www.twilio.com/docs/voice/twiml#request-parameters)."""
+
+from callrouter.calls.session import CallSession, Leg
+from callrouter.calls.status import Status
+from foundation.clock import from_timestamp, rfc2822
+
+API_VERSION = "2010-04-01"
+Parameters = dict[str, str]
+
+RESERVED = frozenset(
+    ["AccountSid", "ApiVersion", "ApplicationSid", "CallSid", "CallStatus", "Called", "Caller", "CallerName"]
+    + ["Direction", "From", "ParentCallSid"]
+)
+"""Names that a client's own parameters never overwrite (PR-66). `To` is the client's to choose."""
+
+
+def standard(session: CallSession, leg: Leg) -> Parameters:
+    """The parameters of a request about this leg, at this moment."""
+    status = "initiated" if leg.status is Status.QUEUED else leg.status.value
+    parameters = {
+        "CallSid": leg.call_sid,
+        "AccountSid": session.account_sid,
+        "From": leg.from_,
+        "To": leg.to,
+        "Caller": leg.from_,
+        "Called": leg.to,
+        "CallStatus": status,
+        "ApiVersion": API_VERSION,
+        "Direction": leg.direction,
+    }
+    if leg is not session.own:
+        return {**parameters, "ParentCallSid": session.call_sid}
+    return {**session.webhook_parameters, **parameters}
+
+
+def status_callback(session: CallSession, leg: Leg, at: float) -> Parameters:
+    """A status callback (https://www.twilio.com/docs/voice/twiml/number#attributes-status-callback-event)."""
+    parameters = {
+        **standard(session, leg),
+        "CallbackSource": "call-progress-events",
+        "SequenceNumber": str(leg.callback_sequence),
+        "Timestamp": rfc2822(from_timestamp(at)) or "",
+    }
+    if leg.status.final:
+        seconds = duration(leg, at)
+        parameters |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60))}
+    return parameters
+
+
+def duration(leg: Leg, ended_at: float) -> int:
+    """Whole seconds that a leg was up; 0 when it was never answered."""
+    return 0 if leg.answered_at is None else max(0, round(ended_at - leg.answered_at))

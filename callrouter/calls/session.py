@@ -1,0 +1,145 @@
+"""The snapshot of a live call: its legs, their programs, and what the webhooks need.
+
+A frozen value; `dumps` and `loads` write and read it with a schema number, so that a row of an older release
+is migrated by a function and one of a newer release is refused, never guessed at.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from callrouter.calls.status import Status
+from instructions import snapshot
+from instructions.commands import StatusCallback
+from instructions.state import State
+
+SCHEMA = 1
+OWN = ""
+"""The name of the parent leg; dialled legs have the names that the language gave them."""
+
+
+class SnapshotUnreadable(Exception):
+    """A stored session was written by another release and can't be read by this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One leg of the session: a carrier's call, or a client's."""
+
+    name: str
+    call_sid: str
+    direction: str
+    from_: str
+    to: str
+    status: Status
+    sdp: str = ""
+    """the far side's offer, for a leg that came to us"""
+    carrier: str = ""
+    carrier_call_id: str = ""
+    identity: str = ""
+    """set for a client's leg, empty for a carrier's"""
+    endpoints: tuple[str, ...] = ()
+    """the client's devices that ring, or the one that took the call"""
+    send_digits: str = ""
+    """keys to press once it is answered"""
+    callback: StatusCallback | None = None
+    callback_sequence: int = 0
+    answered_at: float | None = None
+    bridged: bool = False
+
+    @property
+    def live(self) -> bool:
+        return not self.status.final
+
+    @property
+    def answered(self) -> bool:
+        return self.answered_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSession:
+    """A parent call and all that hangs on it."""
+
+    account_sid: str
+    legs: Mapping[str, Leg]
+    programs: Mapping[str, State]
+    webhook_parameters: Mapping[str, str] = field(default_factory=dict)
+    """extra parameters of every request, such as ApplicationSid or CallerName"""
+    first_parameters: Mapping[str, str] = field(default_factory=dict)
+    """a client's own parameters: they go with the first request only"""
+    cookies: tuple[Mapping[str, str], ...] = ()
+    entries: int = 0
+    """timeline entries written so far"""
+    commands: int = 0
+    """outbox entries written so far"""
+    finished: bool = False
+
+    @property
+    def own(self) -> Leg:
+        return self.legs[OWN]
+
+    @property
+    def call_sid(self) -> str:
+        return self.own.call_sid
+
+    def leg_of(self, call_sid: str) -> Leg | None:
+        return next((leg for leg in self.legs.values() if leg.call_sid == call_sid), None)
+
+    def with_leg(self, leg: Leg) -> "CallSession":
+        return replace(self, legs={**self.legs, leg.name: leg})
+
+    def with_program(self, name: str, state: State | None) -> "CallSession":
+        programs = {key: value for key, value in self.programs.items() if key != name}
+        return replace(self, programs=programs if state is None else {**programs, name: state})
+
+
+def dumps(session: CallSession) -> str:
+    """The session as JSON text."""
+    values = {name: getattr(session, name) for name in _PLAIN}
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "legs": [asdict(leg) for leg in session.legs.values()],
+            "programs": {name: snapshot.state_to_json(state) for name, state in session.programs.items()},
+            **values,
+        },
+        separators=(",", ":"),
+    )
+
+
+def loads(text: str) -> CallSession:
+    """The session that `dumps` wrote; SnapshotUnreadable for another release's."""
+    data = json.loads(text)
+    if data["schema"] != SCHEMA:
+        raise SnapshotUnreadable(f"session schema {data['schema']}, this release reads {SCHEMA}")
+    legs = [_leg(leg) for leg in data["legs"]]
+    values = {name: data[name] for name in _PLAIN}
+    return CallSession(
+        legs={leg.name: leg for leg in legs},
+        programs={name: snapshot.state_from_json(state) for name, state in data["programs"].items()},
+        **{**values, "cookies": tuple(values["cookies"])},
+    )
+
+
+_PLAIN = (
+    "account_sid",
+    "webhook_parameters",
+    "first_parameters",
+    "cookies",
+    "entries",
+    "commands",
+    "finished",
+)
+
+
+def _leg(data: dict[str, Any]) -> Leg:
+    callback = data["callback"]
+    return Leg(
+        **{
+            **data,
+            "status": Status(data["status"]),
+            "endpoints": tuple(data["endpoints"]),
+            "callback": callback and StatusCallback(**{**callback, "events": tuple(callback["events"])}),
+        }
+    )

@@ -1,0 +1,172 @@
+"""The customer's side of the outbox: documents are fetched, status callbacks delivered, all of it recorded."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from callrouter.calls import happenings as h
+from callrouter.calls.dispatch import Done, Later
+from callrouter.calls.store import OutboxRow
+from callrouter.models import Account, Delivery, Notification
+from foundation.db import Database
+from foundation.keys import Keys
+from foundation.outbound.errors import OutboundError
+from foundation.outbound.message import CALLBACK_MAX_BYTES, TWIML_MAX_BYTES, OutboundRequest, OutboundResponse
+from foundation.outbound.pool import FetchPool
+from foundation.sids import NOTIFICATION, new_sid
+
+RETRIES = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds between tries of a status callback, as Standard Webhooks has them: 75 hours in all (R5)."""
+KEPT_BODY = 64_000
+TOKEN_SECONDS = 5.0
+NAMESPACE = uuid.UUID("9c3a1e5c-53cf-4d5f-8ce2-6a17f2a5d0e1")
+
+
+class Webhooks:
+    """Executors of `fetch` and `callback`."""
+
+    def __init__(self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float]) -> None:
+        self._database = database
+        self._keys = keys
+        self._pool = pool
+        self._now = now
+        self._tokens: dict[str, tuple[float, str]] = {}
+
+    async def fetch(self, row: OutboxRow) -> Done:
+        """Asks the app what to do; any failure becomes a code that the document's fallback is tried for."""
+        wanted = row["payload"]
+        began = time.monotonic()
+        asked = {"program": wanted["program"], "fetch": wanted["fetch"]}
+        try:
+            response = await self._request(row, TWIML_MAX_BYTES, tuple(wanted["cookies"]))
+        except OutboundError as error:
+            missing = h.DocumentMissing(
+                at=self._now(), url=wanted["url"], code=error.code, reason=error.reason, **asked
+            )
+            return Done(missing, self._record(row, "document", began, error=error))
+        record = self._record(row, "document", began, response=response)
+        if not response.ok:
+            reason = f"the app answered {response.status}"
+            return Done(
+                h.DocumentMissing(at=self._now(), url=response.url, code=11200, reason=reason, **asked),
+                record,
+            )
+        arrived = h.DocumentArrived(
+            at=self._now(),
+            url=response.url,
+            body=response.body,
+            content_type=response.header("Content-Type") or None,
+            cookies=tuple(dict(cookie) for cookie in response.cookies),  # type: ignore[arg-type]
+            **asked,
+        )
+        return Done(arrived, record)
+
+    async def call_back(self, row: OutboxRow) -> Done:
+        """Delivers a status callback, at least once, for up to 75 hours; a 4xx is the app's final word."""
+        began = time.monotonic()
+        try:
+            response = await self._request(row, CALLBACK_MAX_BYTES, ())
+        except OutboundError as error:
+            reason, record = str(error.reason), self._record(row, "status-callback", began, error=error)
+        else:
+            record = self._record(row, "status-callback", began, response=response)
+            if response.ok:
+                return Done(also=record)
+            reason = f"it answered {response.status}"
+            if response.status < 500 and response.status != 429:
+                return Done(also=_both(record, self._warn(row, reason)))
+        warning = self._warn(row, reason) if row["attempts"] == 0 else None
+        if row["attempts"] >= len(RETRIES):
+            return Done(also=_both(record, warning))
+        delay = RETRIES[row["attempts"]] * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+        raise Later(delay, aside=True, also=_both(record, warning))
+
+    async def _request(self, row: OutboxRow, max_bytes: int, cookies: Any) -> OutboundResponse:
+        wanted = row["payload"]
+        request = OutboundRequest(
+            url=wanted["url"],
+            method=wanted["method"],
+            params=tuple(wanted["parameters"].items()),
+            auth_token=await self._token(row["account_sid"]),
+            cookies=cookies,
+            idempotency_token=str(uuid.uuid5(NAMESPACE, row["id"])),
+            max_bytes=max_bytes,
+        )
+        return await self._pool.fetch(row["account_sid"], request)
+
+    async def _token(self, account_sid: str) -> str:
+        expires, token = self._tokens.get(account_sid, (0.0, ""))
+        if expires < time.monotonic():
+            token = await asyncio.to_thread(self._read_token, account_sid)
+            self._tokens[account_sid] = time.monotonic() + TOKEN_SECONDS, token
+        return token
+
+    def _read_token(self, account_sid: str) -> str:
+        with self._database.read() as connection:
+            sealed = select(Account.auth_token_sealed).where(Account.account_sid == account_sid)
+            return self._keys.open(connection.execute(sealed).scalar_one())
+
+    def _record(
+        self,
+        row: OutboxRow,
+        kind: str,
+        began: float,
+        *,
+        response: OutboundResponse | None = None,
+        error: OutboundError | None = None,
+    ) -> Callable[[Connection], None]:
+        wanted = row["payload"]
+        delivery = {
+            "account_sid": row["account_sid"],
+            "id": f"{row['id']}.{row['attempts']}",
+            "call_sid": wanted["parameters"].get("CallSid", row["call_sid"]),
+            "kind": kind,
+            "at": self._now(),
+            "method": wanted["method"],
+            "url": wanted["url"],
+            "parameters": wanted["parameters"],
+            "attempt": row["attempts"] + 1,
+            "response_status": response.status if response else None,
+            "content_type": response.header("Content-Type")[:64] if response else None,
+            "response_body": response.body[:KEPT_BODY].decode("utf-8", "replace").replace("\0", "�")
+            if response
+            else None,
+            "error_code": error.code if error else None,
+            "duration_ms": round((time.monotonic() - began) * 1000),
+        }
+        return lambda connection: _insert(connection, Delivery, delivery)
+
+    def _warn(self, row: OutboxRow, reason: str) -> Callable[[Connection], None]:
+        wanted = row["payload"]
+        notification = {
+            "account_sid": row["account_sid"],
+            "sid": new_sid(NOTIFICATION),
+            "call_sid": wanted["call_sid"],
+            "log": "1",
+            "error_code": "15003",
+            "message_text": f"The status callback was not taken: {reason}. Answer it with 204, or with 200.",
+            "message_date": self._now(),
+            "request_method": wanted["method"],
+            "request_url": wanted["url"],
+        }
+        return lambda connection: _insert(connection, Notification, notification)
+
+
+def _insert(connection: Connection, model: Any, row: dict[str, Any]) -> None:
+    connection.execute(insert(model), [row])
+
+
+def _both(
+    first: Callable[[Connection], None], second: Callable[[Connection], None] | None
+) -> Callable[[Connection], None]:
+    def unit(connection: Connection) -> None:
+        first(connection)
+        if second:
+            second(connection)
+
+    return unit

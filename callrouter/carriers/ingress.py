@@ -1,0 +1,149 @@
+"""The open HTTP carrier protocol, router's side in: calls arrive, and things happen to them."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from flask import Blueprint, request
+from sqlalchemy import select
+
+from callrouter.calls import happenings as h
+from callrouter.calls.engine import Receipt
+from callrouter.calls.front import Front
+from callrouter.calls.incoming import inbound_call
+from callrouter.calls.routing import Target, number_target
+from callrouter.calls.status import cause_of
+from callrouter.models import Call, Carrier
+from foundation.clock import Clock
+from foundation.db import Database
+from foundation.keys import Keys
+from foundation.outbound.signature import SignatureRefused, verify_body
+from foundation.webserver.errors import ApiError
+
+log = structlog.get_logger(__name__)
+
+ID_LIMIT = 128
+SDP_LIMIT = 16_000
+ADDRESS_LIMIT = 256
+
+Answer = tuple[dict[str, str], int]
+
+
+def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) -> Blueprint:
+    """The two routes of docs/protocols/carrier.md, behind its signature."""
+    blueprint = Blueprint("carriers", __name__, url_prefix="/carriers/<carrier>")
+
+    @blueprint.before_request
+    def verify() -> None:
+        name = (request.view_args or {})["carrier"]
+        with database.read() as connection:
+            row = connection.execute(
+                select(Carrier.secrets_sealed).where(Carrier.name == name, Carrier.status == "active")
+            ).first()
+        secrets = [keys.open(sealed) for sealed in row.secrets_sealed] if row else []
+        try:
+            if not secrets:
+                raise SignatureRefused(f"there is no active carrier {name!r}")
+            timestamp = request.headers.get("X-Callrouter-Timestamp")
+            signature = request.headers.get("X-Callrouter-Signature")
+            verify_body(secrets, timestamp, signature, request.get_data(), clock().timestamp())
+        except SignatureRefused as refusal:
+            log.warning("carrier refused", carrier=name, reason=refusal.reason, address=request.remote_addr)
+            raise ApiError(403, 20403, f"Refused: {refusal.reason}.") from refusal
+
+    @blueprint.post("/calls")
+    def call(carrier: str) -> Answer:
+        body = _body()
+        call_id, to = _text(body, "id", ID_LIMIT), _text(body, "to", ADDRESS_LIMIT)
+        target = _reachable(database, to)
+        session = inbound_call(
+            target,
+            from_=_text(body, "from", ADDRESS_LIMIT),
+            to=to,
+            sdp=_text(_object(body, "media"), "sdp", SDP_LIMIT),
+            carrier=carrier,
+            carrier_call_id=call_id,
+            caller_name=_text(body, "caller_name", 64, required=False),
+        )
+        receipt = Receipt(source=f"carrier:{carrier}", event_id=f"call {call_id}")
+        call_sid = front.create(session, receipt, target)
+        return {"call_sid": call_sid}, 201 if call_sid == session.call_sid else 200
+
+    @blueprint.post("/calls/<id>/events")
+    def event(carrier: str, id: str) -> Answer:
+        body = _body()
+        with database.read() as connection:
+            row = connection.execute(
+                select(Call.sid, Call.leg).where(Call.carrier == carrier, Call.carrier_call_id == id)
+            ).first()
+        if row is None:
+            raise ApiError(404, 20404, f"Carrier {carrier!r} has no call {id!r} here.")
+        event_id = _text(body, "event_id", ID_LIMIT)
+        happening = _happening(body, row.leg, clock().timestamp())
+        if happening is not None:
+            front.happen(
+                row.sid, happening, Receipt(source=f"carrier:{carrier}", event_id=f"event {id} {event_id}")
+            )
+        with database.read() as connection:
+            status = connection.execute(select(Call.status).where(Call.sid == row.sid)).scalar_one()
+        return {"status": status}, 200
+
+    return blueprint
+
+
+def _happening(body: Mapping[str, Any], leg: str, at: float) -> h.Happening | None:
+    """The happening of a carrier's event; None for one that changes nothing."""
+    kind = _text(body, "type", 32)
+    readers: dict[str, Callable[[], h.Happening | None]] = {
+        "ringing": lambda: h.Rang(at=at, leg=leg) if leg else None,
+        "answered": lambda: h.Took(at=at, leg=leg, sdp=_text(body, "sdp", SDP_LIMIT)) if leg else None,
+        "progress": lambda: None,
+        "dtmf": lambda: h.Pressed(at=at, leg=leg, digits=_digits(body)),
+        "hangup": lambda: h.Gone(at=at, leg=leg, cause=cause_of(body.get("cause", "normal"))),
+        "failed": lambda: h.Gone(at=at, leg=leg, cause=cause_of(body.get("cause", "failed"))),
+    }
+    if kind not in readers:
+        raise ApiError(400, 20001, f"No event type {kind!r}; there are {', '.join(readers)}.")
+    return readers[kind]()
+
+
+def _reachable(database: Database, to: str) -> Target:
+    with database.read() as connection:
+        target = number_target(connection, to)
+    if target is None:
+        raise ApiError(404, 21421, f"{to!r} is no number of this deployment.")
+    if target.account_status != "active":
+        raise ApiError(403, 10001, "The account of this number is not active.")
+    return target
+
+
+def _body() -> Mapping[str, Any]:
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, 20001, "The body is not JSON.") from error
+    if not isinstance(body, dict):
+        raise ApiError(400, 20001, "The body is not a JSON object.")
+    return body
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise ApiError(400, 20001, f"`{name}` must be an object.")
+    return value
+
+
+def _text(body: Mapping[str, Any], name: str, limit: int, *, required: bool = True) -> str:
+    value = body.get(name, "")
+    if not isinstance(value, str) or len(value) > limit or "\0" in value or (required and not value):
+        raise ApiError(400, 20001, f"`{name}` must be a text of 1 to {limit} characters.")
+    return value
+
+
+def _digits(body: Mapping[str, Any]) -> str:
+    digits = _text(body, "digits", 64)
+    if not set(digits) <= set("0123456789*#ABCDabcd"):
+        raise ApiError(400, 20001, "`digits` must be of 0-9, *, # and A-D.")
+    return digits

@@ -1,0 +1,222 @@
+"""`callrouter simulate`: a carrier on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callrouter.audio.sources import Source, source
+from callrouter.audio.wav import WavWriter
+from callrouter.carriers.simulator.access import access
+from callrouter.carriers.simulator.call import CallEnded, Cause, Report, SimulatedCall
+from callrouter.carriers.simulator.gateway import SimulatedCarrier
+from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable
+from callrouter.carriers.simulator.script import DialScript, Outcome
+from foundation.webserver.serve import AddressTaken, stop_on_signals
+
+REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF = 3, 4, 5, 6, 7
+"""Exit codes; 2 is click's own for wrong options. UNREACHABLE also when the control address is taken."""
+LONGEST_CALL = 3600.0
+
+Command = Callable[..., Any]
+
+
+def _carrier_options(command: Command) -> Command:
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON object per line."),
+        click.option(
+            "--listen", metavar="HOST:PORT", help="Where commands arrive; the carrier's control URL."
+        ),
+        click.option("--router", "router_url", metavar="URL", help="The router's base URL."),
+        click.option("--secret", help="The carrier's secret.", envvar="CALLROUTER_CARRIER_SECRET"),
+    ):
+        command = option(command)
+    return command
+
+
+def _sound(tone: float | None, wav: Path | None) -> Source:
+    try:
+        return source(tone, wav)
+    except ValueError as fault:
+        raise click.UsageError(str(fault)) from fault
+
+
+class Narrator:
+    """Prints what happens as it happens: words with the time of day, or JSON lines."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+
+    def __call__(self, call: SimulatedCall | None, text: str) -> None:
+        now = datetime.now().astimezone()
+        if self._json:
+            self._line({"at": now.isoformat(timespec="milliseconds"), "call": call and call.id, "text": text})
+        else:
+            click.echo(f"{now:%H:%M:%S}.{now.microsecond // 1000:03d}  {text}")
+
+    def report(self, report: Report) -> None:
+        fields = dataclasses.asdict(report)
+        if self._json:
+            self._line({"report": {name.rstrip("_"): value for name, value in fields.items()}})
+            return
+        for name, value in fields.items():
+            if value not in (None, ""):
+                click.echo(f"  {name.strip('_').replace('_', ' '):<17}{value}")
+
+    def _line(self, fields: dict[str, Any]) -> None:
+        click.echo(json.dumps(fields))
+
+
+@click.group()
+def simulate() -> None:
+    """A carrier made of software: it brings calls to the router and takes calls from it."""
+
+
+@simulate.command("call")
+@click.option("--from", "from_", required=True, metavar="NUMBER", help="The caller.")
+@click.option("--to", required=True, metavar="NUMBER", help="The number that is called.")
+@click.option("--carrier", "name", default="simulator", show_default=True, help="Which carrier to be.")
+@click.option("--tone", type=float, metavar="HZ", help="What the caller says: a tone.")
+@click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Or a WAV file.")
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="WAV file of what is heard.")
+@click.option("--digits", default="", help="Keys to press once answered; w waits half a second.")
+@click.option("--give-up-after", type=float, default=60.0, show_default=True, metavar="S")
+@click.option("--hangup-after", type=float, metavar="S", help="Hang up so long after the answer.")
+@_carrier_options
+def call(
+    from_: str,
+    to: str,
+    name: str,
+    tone: float | None,
+    wav: Path | None,
+    record: Path | None,
+    digits: str,
+    give_up_after: float,
+    hangup_after: float | None,
+    secret: str | None,
+    router_url: str | None,
+    listen: str | None,
+    as_json: bool,
+) -> None:
+    """Place one call into the router. Exit code: 0 answered and completed, 3 refused, 4 router unreachable,
+    5 busy or rejected, 6 not answered, 7 answered but no audio came."""
+    key, url, where = access(name, secret, router_url, listen)
+    sound, narrator = _sound(tone, wav), Narrator(as_json)
+
+    async def place() -> int:
+        async with SimulatedCarrier(name, key, url, listen=where, tell=narrator) as carrier:
+            narrator(None, f"{from_} calls {to}")
+            writer = WavWriter(record) if record else None
+            placed = await carrier.call(from_, to, source=sound, record=writer)
+            try:
+                code = await _talk(placed, digits, give_up_after, hangup_after or LONGEST_CALL)
+            finally:
+                await placed.hangup()
+                narrator.report(placed.report())
+            return code
+
+    try:
+        code = asyncio.run(place())
+    except CallRefused as refused:
+        narrator(None, f"the router refused the call: {refused}")
+        code = REFUSED
+    except (RouterUnreachable, AddressTaken) as fault:
+        narrator(None, str(fault))
+        code = UNREACHABLE
+    raise SystemExit(code)
+
+
+async def _talk(call: SimulatedCall, digits: str, give_up_after: float, hangup_after: float) -> int:
+    """The exit code, when the call is over or shall be hung up."""
+    try:
+        async with asyncio.timeout(give_up_after):
+            await call.answered
+    except CallEnded as ended:
+        return BUSY if ended.ending.cause in (Cause.BUSY, Cause.REJECTED) else UNANSWERED
+    except TimeoutError:
+        await call.hangup(Cause.CANCELED)
+        return UNANSWERED
+    if digits:
+        await call.press(digits)
+    await call.over_within(hangup_after)
+    return 0 if call.report().packets_received else DEAF
+
+
+@simulate.command("carrier")
+@click.option("--name", default="simulator", show_default=True, help="Which carrier to be.")
+@click.option("--answer-after", type=float, default=1.0, show_default=True, metavar="S")
+@click.option("--busy", "outcome", flag_value="busy", help="Every called number is busy.")
+@click.option("--no-answer", "outcome", flag_value="no-answer", help="They ring and nobody answers.")
+@click.option("--reject", "outcome", flag_value="rejected", help="They refuse.")
+@click.option("--fail", "outcome", flag_value="failed", help="They can't be reached.")
+@click.option("--hangup-after", type=float, metavar="S", help="They hang up so long after the answer.")
+@click.option("--tone", type=float, metavar="HZ", help="What they say: a tone.")
+@click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Or a WAV file.")
+@click.option(
+    "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder: a WAV file per call."
+)
+@_carrier_options
+def carrier(
+    name: str,
+    answer_after: float,
+    outcome: str | None,
+    hangup_after: float | None,
+    tone: float | None,
+    wav: Path | None,
+    record: Path | None,
+    secret: str | None,
+    router_url: str | None,
+    listen: str | None,
+    as_json: bool,
+) -> None:
+    """Stand by as a carrier that takes the router's outgoing calls, until interrupted."""
+    key, url, where = access(name, secret, router_url, listen)
+    script = DialScript(
+        outcome=Outcome(outcome or "answer"),
+        answer_after=answer_after,
+        hangup_after=hangup_after,
+        source=_sound(tone, wav),
+    )
+    narrator = Narrator(as_json)
+
+    def writer(call_sid: str) -> WavWriter | None:
+        return None if record is None else WavWriter(record / f"{_file_name(call_sid)}.wav")
+
+    async def stand() -> None:
+        stop = stop_on_signals()
+        async with SimulatedCarrier(
+            name, key, url, listen=where, script=script, record=writer, tell=narrator
+        ) as standing:
+            narrator(None, f"carrier {name} takes calls at {standing.control_url}")
+            waiting = asyncio.create_task(stop.wait())
+            while not stop.is_set():
+                dialled = asyncio.create_task(standing.dialled())
+                await asyncio.wait([waiting, dialled], return_when=asyncio.FIRST_COMPLETED)
+                if dialled.done():
+                    _report_at_end(dialled.result(), narrator)
+                else:
+                    dialled.cancel()
+
+    if record is not None:
+        record.mkdir(parents=True, exist_ok=True)
+    try:
+        asyncio.run(stand())
+    except AddressTaken as fault:
+        narrator(None, str(fault))
+        raise SystemExit(UNREACHABLE) from fault
+
+
+def _report_at_end(call: SimulatedCall, narrator: Narrator) -> None:
+    call.ended.add_done_callback(lambda _: narrator.report(call.report()))
+
+
+def _file_name(call_sid: str) -> str:
+    """The router names the call: nothing of it may lead out of the folder."""
+    return "".join(letter for letter in call_sid if letter.isalnum())[:64] or "call"

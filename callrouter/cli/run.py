@@ -1,0 +1,60 @@
+"""`callrouter run …` and `callrouter up`: the processes."""
+
+import asyncio
+
+import click
+
+from callrouter import processes
+from foundation import logs
+from foundation.db import DatabaseUnusable
+from foundation.settings import Settings
+from foundation.settings import load as load_settings
+from foundation.webserver.serve import AddressTaken, stop_on_signals
+from migrations import runner
+
+DATABASES = {"router": "callrouter", "presence": "presence"}
+"""Each server's name in the settings, and the folder of its migrations."""
+
+
+@click.command()
+@click.argument("process", type=click.Choice(processes.NAMES))
+def run(process: str) -> None:
+    """Run one process in the foreground: the presence server, the router or the voice node."""
+    settings = load_settings()
+    try:
+        if process in DATABASES:
+            refuse_old_database(settings, process)
+        processes.run(process, settings)
+    except (AddressTaken, DatabaseUnusable) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+def up() -> None:
+    """Run everything here: presence server, router and voice node, on SQLite unless set otherwise."""
+    settings = load_settings()
+    logs.configure(settings, "up")
+    upgrade_databases(settings)
+    click.echo(f"callrouter is starting: REST and carriers at {settings.router_base()}", err=True)
+    click.echo(f"client apps: {{chunderw: '{settings.signal_name()}'}}; stop with Ctrl-C", err=True)
+    asyncio.run(_up())
+
+
+async def _up() -> None:
+    await processes.Supervisor().run(stop_on_signals())
+
+
+def upgrade_databases(settings: Settings) -> None:
+    """Brings both databases to this release's tables."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    for server, folder in DATABASES.items():
+        runner.upgrade(settings.database_url(server), folder)  # type: ignore[arg-type]
+
+
+def refuse_old_database(settings: Settings, server: str) -> None:
+    folder = DATABASES[server]
+    at, head = runner.current(settings.database_url(server), folder), runner.head(folder)  # type: ignore[arg-type]
+    if at != head:
+        raise click.ClickException(
+            f"the {server} database is at {at or 'no revision'}, this release needs {head}: run `callrouter db upgrade`"
+        )

@@ -1,0 +1,86 @@
+"""The router process: database, engine, peers and web server, started and stopped in order."""
+
+import asyncio
+
+import structlog
+
+from callrouter.app import Parts, create_app
+from callrouter.calls.announce import Announcer
+from callrouter.calls.audio import Audio
+from callrouter.calls.dispatch import Dispatcher
+from callrouter.calls.engine import Engine
+from callrouter.calls.front import Front
+from callrouter.calls.legs import Legs
+from callrouter.calls.webhooks import Webhooks
+from callrouter.carriers.webhook import ANYWHERE, Carriers
+from foundation.clock import utc_now
+from foundation.db import Database
+from foundation.keys import load_keys
+from foundation.outbound.fetch import Fetcher
+from foundation.outbound.pool import FetchPool
+from foundation.settings import Settings, address
+from foundation.webserver.bridge import WsgiBridge
+from foundation.webserver.serve import Listener, serve
+from presence.client import PresenceClient
+
+log = structlog.get_logger(__name__)
+
+VOICE_PURPOSE = "voice-control"
+"""What the voice node's control token is derived for."""
+
+
+async def run_router(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs until `stop` is set. Calls outlive it: the next start picks them up."""
+    database = Database(settings.database_url("router"))
+    database.check()
+    keys = load_keys(settings)
+    engine = Engine(database, utc_now, settings.router_name)
+    audio = Audio(engine, address(settings.voice_control), keys.derive(VOICE_PURPOSE))
+    presence = PresenceClient(settings.presence_base(), keys)
+    apps = FetchPool(
+        Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None),
+        threads=settings.outbound_threads,
+    )
+    gateways = FetchPool(Fetcher(allow=ANYWHERE, user_agent="callrouter"), threads=8)
+    webhooks = Webhooks(database, keys, apps, engine.now)
+    carriers = Carriers(database, keys, gateways, engine.now)
+    dispatcher = Dispatcher(
+        engine,
+        database,
+        {
+            "fetch": webhooks.fetch,
+            "callback": webhooks.call_back,
+            **Legs(engine, database, keys, audio.voice, presence, carriers).executors(),
+            **Announcer(database, keys, presence).executors(),
+        },
+    )
+    engine.carry_out = dispatcher.submit
+    await audio.start()
+    await engine.start()
+    dispatcher.start()
+    front = Front(engine, asyncio.get_running_loop())
+    checks = {
+        "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL"
+    }
+    parts = Parts(
+        settings=settings,
+        database=database,
+        keys=keys,
+        clock=utc_now,
+        front=front,
+        voice=audio.voice,
+        checks=checks,
+    )
+    bridge = WsgiBridge(create_app(parts), threads=32)
+    log.info("router up", address=settings.router_bind, url=settings.router_base())
+    try:
+        await serve(bridge, [Listener(bind=settings.router_bind)], stop)
+    finally:
+        await dispatcher.stop()
+        await engine.stop()
+        await audio.stop()
+        await apps.close()
+        await gateways.close()
+        bridge.close()
+        presence.close()
+        database.close()

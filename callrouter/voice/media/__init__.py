@@ -1,0 +1,1 @@
+"""The audio itself: packets, numbering, tones, digits. No sockets here."""

@@ -1,0 +1,262 @@
+"""The node's legs and who talks to whom. Every operation may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import sdp
+from .contract import ErrorCode, EventType, VoiceError, VoiceEvent
+from .legs.certificate import Certificate
+from .legs.leg import Leg
+from .legs.ports import NoPortsError, PortPool
+from .legs.rtp import RtpLeg
+from .legs.webrtc import Port, WebRtcLeg
+from .media import dtmf, tones, voices
+from .media.ticker import Ticker
+from .settings import NodeSettings
+
+Report = Callable[[str, VoiceEvent], None]
+"""(owner, event): hands an event to the router that owns the leg."""
+
+
+class Switchboard:
+    """Refusals are `VoiceError`. A leg belongs to the router that last commanded it."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        *,
+        port: Port,
+        certificates: Callable[[], Certificate],
+        report: Report,
+        node: str,
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._renew = certificates
+        self._certificate = certificates()
+        self._report = report
+        self._node = node
+        self._count = 0
+        self._ticker = Ticker()
+        self._ports = PortPool(*settings.rtp_ports)
+        self._legs: dict[str, RtpLeg | WebRtcLeg] = {}
+        self._owners: dict[str, str] = {}
+        self._made: dict[str, tuple[str, str, str]] = {}  # leg -> kind, the offer to us, our SDP
+        self._making = asyncio.Lock()
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    @property
+    def leg_ids(self) -> tuple[str, ...]:
+        return tuple(self._legs)
+
+    # -- legs ---------------------------------------------------------------------
+
+    async def create(self, owner: str, leg_id: str, kind: str, offer: str, *, fresh: bool = False) -> str:
+        """A new leg and its SDP: our answer if there is an `offer`, else our offer.
+
+        `fresh`: with a certificate of its own, for a browser that has keys with a leg that is gone.
+        """
+        async with self._making:
+            made = self._made.get(leg_id)
+            if made is not None:
+                self._owners[leg_id] = owner
+                if made[:2] == (kind, offer):
+                    return made[2]
+                raise VoiceError(
+                    ErrorCode.LEG_EXISTS, f"leg {leg_id} exists with another SDP: restart or close it"
+                )
+            if self.draining:
+                raise VoiceError(ErrorCode.DRAINING, "this node takes no new legs: use another")
+            if len(self._legs) >= self._settings.max_legs:
+                raise VoiceError(ErrorCode.AT_CAPACITY, f"{len(self._legs)} legs are the limit: max_legs")
+            with _refusals():
+                remote = sdp.parse(offer) if offer else None
+                leg = await self._new(leg_id, kind, fresh)
+            self._owners[leg_id] = owner
+            try:
+                with _refusals():
+                    text = leg.offer() if remote is None else leg.answer(remote)
+            except BaseException:
+                leg.discard()
+                del self._owners[leg_id]
+                raise
+            self._legs[leg_id] = leg
+            self._made[leg_id] = kind, offer, text
+            return text
+
+    async def _new(self, leg_id: str, kind: str, fresh: bool) -> RtpLeg | WebRtcLeg:
+        if kind == WebRtcLeg.kind:
+            return WebRtcLeg(
+                leg_id,
+                emit=self.emit,
+                ticker=self._ticker,
+                settings=self._settings,
+                port=self._port,
+                certificate=self._renew() if fresh else self._certificate,
+                renew=self._renew,
+            )
+        if kind != RtpLeg.kind:
+            raise VoiceError(ErrorCode.BAD_REQUEST, f"`kind` is webrtc or rtp, not {kind!r}")
+        leg = RtpLeg(leg_id, emit=self.emit, ticker=self._ticker, settings=self._settings, ports=self._ports)
+        await leg.open()
+        return leg
+
+    def accept(self, owner: str, leg_id: str, answer: str) -> None:
+        """The far end's answer to our offer."""
+        leg = self._leg(owner, leg_id)
+        with _refusals():
+            leg.accept(sdp.parse(answer))
+
+    async def restart(self, owner: str, leg_id: str, offer: str) -> tuple[str, bool]:
+        """A new offer for a leg: our answer, and whether the leg had to be created.
+
+        It had to be if this node was started after the leg was made; the browser builds its media anew.
+        """
+        if leg_id not in self._legs:
+            return await self.create(owner, leg_id, WebRtcLeg.kind, offer, fresh=True), True
+        leg = self._leg(owner, leg_id)
+        with _refusals():
+            return leg.restart(sdp.parse(offer)), False
+
+    def close(self, leg_id: str, reason: str = "closed") -> None:
+        """End a leg; nothing happens if it is gone already."""
+        leg = self._legs.get(leg_id)
+        if leg is None:
+            return
+        self._part(leg)
+        leg.close(reason)
+        del self._legs[leg_id], self._made[leg_id], self._owners[leg_id]
+
+    def close_all(self, reason: str) -> None:
+        for leg_id in self.leg_ids:
+            self.close(leg_id, reason)
+        self._ticker.close()
+
+    # -- bridges ------------------------------------------------------------------
+
+    def bridge(self, owner: str, first: str, second: str) -> None:
+        """Join two legs, out of any other bridge; tones on them stop."""
+        if first == second:
+            raise VoiceError(ErrorCode.BAD_REQUEST, "a bridge needs two different legs")
+        one, other = self._leg(owner, first), self._leg(owner, second)
+        if one.peer is other:
+            return
+        for leg, peer in ((one, other), (other, one)):
+            self._part(leg)
+            leg.stop("bridged", kind="tone")
+            leg.join(peer)
+
+    def unbridge(self, owner: str, first: str, second: str | None) -> None:
+        """Part `first` from `second`, or from whoever it is bridged to."""
+        leg = self._legs.get(first)
+        if leg is not None and leg.peer is not None and second in (None, leg.peer.id):
+            self._owners[first] = owner
+            self._part(leg)
+
+    def _part(self, leg: Leg) -> None:
+        peer = leg.peer
+        if peer is not None:
+            leg.join(None)
+            if peer.peer is leg:
+                peer.join(None)
+
+    # -- jobs ---------------------------------------------------------------------
+
+    def send_digits(self, owner: str, leg_id: str, digits: str, job: str) -> None:
+        """Keys and pauses (`w` half a second, `W` one) to the far end; ends with `job.done`."""
+        leg = self._leg(owner, leg_id)
+        if len(digits) > 128:
+            raise VoiceError(ErrorCode.BAD_REQUEST, "at most 128 digits at a time")
+        try:
+            steps = dtmf.plan(digits)
+        except ValueError as error:
+            raise VoiceError(ErrorCode.BAD_REQUEST, str(error)) from error
+        frames = voices.digits(steps, events=leg.event_type is not None)
+        self._begin(leg, voices.Job(id=job, kind="digits", frames=frames))
+
+    def play(self, owner: str, leg_id: str, tone: str, job: str) -> None:
+        """A tone to the far end, in place of the one before; ends with `job.done`."""
+        leg = self._leg(owner, leg_id)
+        if tone not in tones.TONES:
+            raise VoiceError(
+                ErrorCode.BAD_REQUEST, f"no tone {tone!r}; there are {', '.join(sorted(tones.TONES))}"
+            )
+        leg.stop("stopped", kind="tone")
+        self._begin(leg, voices.Job(id=job, kind="tone", frames=voices.tone(tone)))
+
+    def stop(self, owner: str, leg_id: str) -> None:
+        """End what the leg says by itself; nothing happens if it says nothing."""
+        self._leg(owner, leg_id).stop("stopped")
+
+    def _begin(self, leg: Leg, job: voices.Job) -> None:
+        if not leg.begin(job):
+            raise VoiceError(ErrorCode.AT_CAPACITY, "too many jobs wait on this leg: stop it first")
+
+    # -- looking ------------------------------------------------------------------
+
+    def leg_stats(self, leg_id: str) -> dict[str, Any]:
+        return self._find(leg_id).stats()
+
+    def stats(self) -> dict[str, Any]:
+        legs = self._legs.values()
+        return {
+            "legs": len(legs),
+            "legs_up": sum(leg.up for leg in legs),
+            "bridged": sum(leg.peer is not None for leg in legs),
+            "max_legs": self._settings.max_legs,
+            "draining": self.draining,
+            "speaking": len(self._ticker),
+            "free_rtp_ports": len(self._ports),
+        }
+
+    def watch(self, now: float) -> None:
+        """Timeouts and reports of all legs; several times a second."""
+        for leg in tuple(self._legs.values()):
+            leg.watch(
+                now,
+                media_timeout=self._settings.media_timeout,
+                rtcp_interval=self._settings.rtcp_interval,
+            )
+
+    def emit(self, leg: str, type: EventType, **data: Any) -> None:
+        """Report something about a leg to its owner."""
+        self._report(self._owners.get(leg, ""), self.event(leg, type, **data))
+
+    def event(self, leg: str, type: EventType, **data: Any) -> VoiceEvent:
+        """An event with the next id."""
+        self._count += 1
+        return VoiceEvent(
+            event_id=f"{self._node}-{self._count}", type=type, leg=leg, at=time.time(), data=data
+        )
+
+    def _find(self, leg_id: str) -> RtpLeg | WebRtcLeg:
+        leg = self._legs.get(leg_id)
+        if leg is None:
+            raise VoiceError(ErrorCode.NO_SUCH_LEG, f"leg {leg_id} is not on this node, or not any more")
+        return leg
+
+    def _leg(self, owner: str, leg_id: str) -> RtpLeg | WebRtcLeg:
+        leg = self._find(leg_id)
+        self._owners[leg_id] = owner
+        return leg
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Whose fault it was, as the router is told."""
+    try:
+        yield
+    except sdp.NoCommonCodecError as error:
+        raise VoiceError(ErrorCode.NO_COMMON_CODEC, str(error)) from error
+    except sdp.SdpError as error:
+        raise VoiceError(ErrorCode.BAD_SDP, str(error)) from error
+    except NoPortsError as error:
+        raise VoiceError(ErrorCode.NO_PORTS, str(error)) from error

@@ -1,0 +1,194 @@
+"""Every option of every process, read once, in one place.
+
+Each is an environment variable `CALLROUTER_<NAME>`; the table below is also the reference page
+(`python -m foundation.settings` prints it). All mistakes are reported together, so that an operator
+mends a file once and not six times.
+"""
+
+import dataclasses
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvValidationError
+from marshmallow.validate import OneOf, Range
+
+PREFIX = "CALLROUTER_"
+SHORTEST_KEY = 32
+
+
+class SettingsError(Exception):
+    """The operator's settings do not hold together; the message lists every fault."""
+
+
+def _setting(default: Any, help: str, read: str = "str", **options: Any) -> Any:
+    return field(default=default, metadata={"help": help, "read": read, "options": options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration of a deployment; addresses are `host:port`."""
+
+    data_dir: Path = _setting(Path("var"), "Where databases, keys and certificates live by default.", "path")
+    router_database_url: str = _setting(
+        "", "SQLAlchemy URL of the router's database; empty: SQLite in data_dir."
+    )
+    presence_database_url: str = _setting("", "The same for the presence server; never the same database.")
+    secret_keys: tuple[str, ...] = _setting(
+        (),
+        "Master keys, newest first, at least 32 characters each; empty: made in data_dir on first start.",
+        "list",
+    )
+    router_bind: str = _setting(
+        "127.0.0.1:8080", "Where the router serves REST, carriers' webhooks and the console."
+    )
+    router_url: str = _setting("", "The router's public base URL; empty: http:// and router_bind.")
+    router_name: str = _setting("router-1", "This router's name among those that share its database.")
+    presence_bind: str = _setting("127.0.0.1:8081", "Where the presence server serves its API in plain HTTP.")
+    presence_url: str = _setting("", "Where the router finds that API; empty: http:// and presence_bind.")
+    signal_bind: str = _setting(
+        "127.0.0.1:8443", "Where the presence server serves wss /signal with TLS; `off` behind a TLS proxy."
+    )
+    signal_host: str = _setting(
+        "",
+        "Host[:port] that apps pass to the Voice SDK as `chunderw`; empty: localhost and signal_bind's port.",
+    )
+    signal_origins: tuple[str, ...] = _setting(
+        (),
+        "Page origins that may open /signal; empty: any. Clients without an Origin header always may.",
+        "list",
+    )
+    tls_certificate: str = _setting(
+        "", "PEM file with the certificate chain; empty: a development CA in data_dir."
+    )
+    tls_key: str = _setting("", "PEM file with the certificate's private key.")
+    voice_control: str = _setting("127.0.0.1:8090", "Where the voice node takes the router's commands.")
+    voice_address: str = _setting("127.0.0.1", "The IP address that carriers and browsers send audio to.")
+    voice_webrtc_port: int = _setting(
+        8091, "The one UDP port of all browser legs.", "int", validate=Range(0, 65535)
+    )
+    voice_rtp_ports: str = _setting("20000-24000", "UDP port range of phone legs, first-last.")
+    voice_max_legs: int = _setting(
+        400, "Legs that the node takes before it refuses.", "int", validate=Range(1)
+    )
+    voice_media_timeout: float = _setting(
+        20.0, "Seconds without a packet after which a leg's call ends.", "float"
+    )
+    outbound_allow: tuple[str, ...] = _setting(
+        (),
+        "Addresses, CIDR blocks or host names that webhooks may reach although they are not public, such as "
+        "127.0.0.0/8 or 10.1.0.0/16. Empty: public addresses only.",
+        "list",
+    )
+    outbound_ca: str = _setting("", "PEM file of extra certificate authorities for webhooks.")
+    outbound_threads: int = _setting(32, "Webhook requests under way at once.", "int", validate=Range(1, 512))
+    answer_grace: float = _setting(
+        10.0, "Seconds for which a client that lost its socket keeps its calls and registration.", "float"
+    )
+    registration_ttl: int = _setting(75, "Seconds that a socket registration lives without refresh.", "int")
+    capability_tokens: bool = _setting(
+        True, "Take capability tokens (signed with the account's auth token).", "bool"
+    )
+    development: bool = _setting(
+        False, "Serve the softphone and hand out its tokens to anybody: never in public.", "bool"
+    )
+    cli_account: str = _setting("", "The account that the command line acts on when there are several.")
+    log_format: str = _setting("auto", "auto, console or json.", validate=OneOf(["auto", "console", "json"]))
+    log_level: str = _setting("info", "debug, info, warning or error.")
+
+    def router_base(self) -> str:
+        return (self.router_url or f"http://{self.router_bind}").rstrip("/")
+
+    def presence_base(self) -> str:
+        return (self.presence_url or f"http://{self.presence_bind}").rstrip("/")
+
+    def signal_name(self) -> str:
+        """What an app gives the Voice SDK as `chunderw`."""
+        return self.signal_host or f"localhost:{self.signal_bind.rpartition(':')[2]}"
+
+    def rtp_ports(self) -> tuple[int, int]:
+        """First and last UDP port of phone legs; ValueError when the range is none."""
+        first, _, last = self.voice_rtp_ports.partition("-")
+        if not (first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65535):
+            raise ValueError(f"{self.voice_rtp_ports!r} is not a range such as 20000-24000")
+        return int(first), int(last)
+
+    def database_url(self, server: str) -> str:
+        """The database of `router` or `presence`."""
+        given: str = getattr(self, f"{server}_database_url")
+        return given or f"sqlite:///{(self.data_dir / f'{server}.sqlite3').resolve()}"
+
+
+def address(bind: str) -> tuple[str, int]:
+    """`host:port` (or `[v6]:port`) as a pair; ValueError when it is neither."""
+    host, colon, port = bind.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"{bind!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def load() -> Settings:
+    """Reads the environment; SettingsError names every wrong or unknown variable at once."""
+    env = Env(eager=False, prefix=PREFIX)
+    values: dict[str, Any] = {}
+    for option in dataclasses.fields(Settings):
+        read = getattr(env, option.metadata["read"])
+        given = read(option.name.upper(), option.default, **option.metadata["options"])
+        values[option.name] = tuple(filter(None, given)) if isinstance(given, list) else given
+    known = {PREFIX + name.upper() for name in values}
+    faults = [
+        f"{name}: no such setting"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        reasons: Any = error.error_messages
+        faults += [f"{name}: {' '.join(map(str, why))}" for name, why in reasons.items()]
+    else:
+        faults += _faults(Settings(**values))
+    if faults:
+        raise SettingsError("Wrong settings:\n  " + "\n  ".join(faults))
+    return Settings(**values)
+
+
+def _faults(settings: Settings) -> list[str]:
+    """What is wrong with settings whose types are right."""
+    faults = []
+    for name in ("router_bind", "presence_bind", "signal_bind", "voice_control"):
+        try:
+            if (name, getattr(settings, name)) != ("signal_bind", "off"):
+                address(getattr(settings, name))
+        except ValueError as error:
+            faults.append(f"{PREFIX}{name.upper()}: {error}")
+    try:
+        ipaddress.ip_address(settings.voice_address)
+    except ValueError as error:
+        faults.append(f"{PREFIX}VOICE_ADDRESS: {error}")
+    try:
+        settings.rtp_ports()
+    except ValueError as error:
+        faults.append(f"{PREFIX}VOICE_RTP_PORTS: {error}")
+    if any(len(key) < SHORTEST_KEY for key in settings.secret_keys):
+        faults.append(f"{PREFIX}SECRET_KEYS: each key needs at least {SHORTEST_KEY} characters")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        faults.append(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together")
+    if settings.database_url("router") == settings.database_url("presence"):
+        faults.append("the router and the presence server need databases of their own")
+    return faults
+
+
+def reference() -> str:
+    """The settings as a Markdown table."""
+    rows = [
+        f"| `{PREFIX}{option.name.upper()}` | `{option.default or ''}` | {option.metadata['help']} |"
+        for option in dataclasses.fields(Settings)
+    ]
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
+
+
+if __name__ == "__main__":
+    print(reference())

@@ -1,0 +1,96 @@
+"""Starts our asyncio web server inside our own `main()`, and stops it gently.
+
+uvicorn with httptools on the stock loop: its p99 at 500 connections was 8 to 20 times better than uvloop's.
+Compression of WebSocket messages stays off: it costs 35 to 90 kB a socket and invites bombs.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from foundation.settings import address
+
+FRAME_LIMIT = 64 * 1024
+DRAIN_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """An address to serve on; port 0 takes a free one. With a certificate: TLS 1.2 or later."""
+
+    bind: str
+    certificate: str = ""
+    key: str = ""
+
+    def open(self) -> socket.socket:
+        host, port = address(self.bind)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((host, port))
+        except OSError as error:
+            opened.close()
+            raise AddressTaken(f"cannot listen on {self.bind}: {error.strerror}") from error
+        opened.set_inheritable(True)
+        return opened
+
+
+class AddressTaken(Exception):
+    """An address in the settings is in use or is not this machine's."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to the process's main(), not to one of its servers
+
+
+async def serve(app: Any, listeners: Sequence[Listener], stop: asyncio.Event) -> None:
+    """Serves the ASGI app on every listener until `stop` is set; open requests get DRAIN_SECONDS."""
+    pairs = [(_Server(_config(app, listener)), listener.open()) for listener in listeners]
+    tasks = [asyncio.create_task(server.serve(sockets=[opened])) for server, opened in pairs]
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for server, _ in pairs:
+        server.should_exit = True
+    stopping.cancel()
+    await asyncio.gather(*tasks)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; call it on the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _config(app: Any, listener: Listener) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=FRAME_LIMIT,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=listener.certificate or None,
+        ssl_keyfile=listener.key or None,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config

@@ -1,0 +1,116 @@
+"""What happened, in the past tense. `at` is unix seconds; durations are differences of it, so no clock is
+needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+_LATEST = 1e11
+"""An `at` beyond this (the year 5138) is no time; a bound makes every difference a number."""
+
+
+class LegStatus(StrEnum):
+    """How a dialled leg ended: Twilio's terminal CallStatus values."""
+
+    COMPLETED = "completed"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    at: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.at <= _LATEST:
+            raise ValueError(f"at={self.at!r} is no unix time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """The session begins: the first event."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentFetched(Event):
+    """The answer to a Fetch: a 2xx body. `url` is the final one, the base of relative URLs."""
+
+    fetch: str
+    url: str
+    body: bytes
+    content_type: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentFailed(Event):
+    """A Fetch failed for good; `code` is one of the 11xxx."""
+
+    fetch: str
+    url: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Event):
+    """The session's own leg is up, with audio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsReceived(Event):
+    """Keys were pressed; leg "" is the session's own."""
+
+    leg: str
+    digits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegRinging(Event):
+    leg: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegAnswered(Event):
+    leg: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegEnded(Event):
+    leg: str
+    status: LegStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegScreened(Event):
+    """The leg's whisper session is over: the callee takes the call, or does not."""
+
+    leg: str
+    accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerFired(Event):
+    timer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HungUp(Event):
+    """The session's own leg is over: caller hung up, carrier lost, or REST completed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced(Event):
+    """A REST update of the live call: run this URL or this inline document instead.
+
+    `fallback_url` None keeps the fallback that the session has.
+    """
+
+    url: str | None
+    method: str
+    twiml: str | None
+    fallback_url: str | None = None
+    fallback_method: str = "POST"

@@ -1,0 +1,271 @@
+"""Runs a session: `advance(state, event)` is the whole of it, pure and total.
+
+What every verb would otherwise repeat is done here, once: fetching and its fallback, answering before the
+first verb that needs it, relative URLs, the end of the document, hang-up, replacement by REST, and the
+cap on documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from instructions.commands import Answer, Command, Fault, Fetch, Finish, FinishReason, Warn
+from instructions.document import Document, parse
+from instructions.elements import Verb
+from instructions.errors import DocumentError
+from instructions.events import Answered, DocumentFailed, DocumentFetched, Event, HungUp, Replaced, Started
+from instructions.outcomes import Call, Fail, Goto, Next, Outcome, Role, Stop, Wait
+from instructions.state import Answering, Frame, Origin, Request, State, Waiting
+from instructions.verbs.dialling import DialMemory
+from instructions.verbs.pause import PauseMemory
+
+MAX_DOCUMENTS = 500
+"""Documents of one session: a redirect loop ends here."""
+
+
+def new_session(
+    *,
+    url: str | None,
+    method: str = "POST",
+    twiml: str | None = None,
+    fallback_url: str | None = None,
+    fallback_method: str = "POST",
+    answered: bool = False,
+    role: Role = Role.CALL,
+    caller: str = "",
+) -> State:
+    """A session that waits for Started. `twiml` goes before `url`; `caller` is the From of its own leg."""
+    origin = Origin(
+        url=url, method=method, twiml=twiml, fallback_url=fallback_url, fallback_method=fallback_method
+    )
+    answering = Answering.YES if answered else Answering.NO
+    return State(role=Role(role), caller=caller, origin=origin, answering=answering)
+
+
+def advance(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
+    """The next state and what to do, in this order. Never raises; what means nothing now changes nothing."""
+    session = _Session(state, event)
+    if state.finished is None:
+        session.handle()
+    return session.state, tuple(session.commands)
+
+
+@lru_cache(maxsize=256)
+def _parse(body: bytes) -> Document:
+    return parse(body)
+
+
+class _Session:
+    """One event's worth of a session: the state so far and the commands so far."""
+
+    def __init__(self, state: State, event: Event) -> None:
+        self.state = state
+        self.event = event
+        self.commands: list[Command] = []
+
+    def handle(self) -> None:
+        state, event = self.state, self.event
+        match event:
+            case HungUp():
+                self._hung_up()
+            case Replaced(url=url, twiml=twiml) if url is not None or twiml is not None:
+                self._replaced(event)
+            case Started() if state.waiting is Waiting.START:
+                self._start()
+            case Answered():
+                self._set(answering=Answering.YES)
+                if state.waiting is Waiting.ANSWER:
+                    self._resume_document()
+            case DocumentFetched(fetch=fetch) if state.request and state.request.fetch == fetch:
+                self._load(event.body, event.content_type or "", event.url, state.request)
+            case DocumentFailed(fetch=fetch) if state.request and state.request.fetch == fetch:
+                self._broken(event.code, event.reason, None, event.url, state.request)
+            case _ if state.waiting is Waiting.VERB:
+                self._resume_verb()
+
+    # -- documents
+
+    def _start(self) -> None:
+        origin = self.state.origin
+        if origin.twiml is not None:
+            self._set(documents=self.state.documents + 1)
+            self._load(origin.twiml.encode("utf-8", "replace"), None, None, None)
+        elif origin.url is not None:
+            self._request(Request(fetch="", url=origin.url, method=origin.method))
+        else:
+            self._broken(11100, "there is neither a URL nor a document to run", None, None, None)
+
+    def _request(self, request: Request) -> None:
+        number = self.state.documents + 1
+        if number > MAX_DOCUMENTS:
+            message = f"this call has asked for {MAX_DOCUMENTS} documents; it ends here, because they loop"
+            self._fault(11215, message, None, request.url)
+            return self._finish(FinishReason.APPLICATION_ERROR)
+        request = replace(request, fetch=f"fetch-{number}")
+        self._set(request=request, frames=(), waiting=Waiting.DOCUMENT, documents=number)
+        self.commands.append(
+            Fetch(
+                fetch=request.fetch,
+                url=request.url,
+                method=request.method,
+                params=request.params,
+                leg=request.leg,
+            )
+        )
+
+    def _load(self, body: bytes, content_type: str | None, url: str | None, request: Request | None) -> None:
+        try:
+            document = _parse(body) if content_type is None else parse(body, content_type)
+        except DocumentError as fault:
+            return self._broken(fault.code, fault.message, fault.line, url, request)
+        for problem in document.warnings:
+            self.commands.append(Warn(code=problem.code, message=problem.message, line=problem.line, url=url))
+        self._set(request=None)
+        self._run(document, Frame(document=body, url=url, cursor=0, verb=""))
+
+    def _broken(
+        self, code: int, message: str, line: int | None, url: str | None, request: Request | None
+    ) -> None:
+        """A document cannot be had or cannot run: the fallback, once for each (I9)."""
+        failed = url or (request.url if request else None)
+        self._fault(code, message, line, failed)
+        origin = self.state.origin
+        if origin.fallback_url is None or (request and request.fallback):
+            return self._finish(FinishReason.APPLICATION_ERROR)
+        errors = (("ErrorCode", str(code)), *([("ErrorUrl", failed)] if failed else ()))
+        self._request(
+            Request(
+                fetch="",
+                url=origin.fallback_url,
+                method=origin.fallback_method,
+                params=(*(request.params if request else ()), *errors),
+                leg=request.leg if request else None,
+                fallback=True,
+            )
+        )
+
+    # -- verbs
+
+    def _run(self, document: Document, frame: Frame) -> None:
+        """Run verbs from the frame's cursor until one waits or leaves the document."""
+        for cursor in range(frame.cursor, len(document.verbs)):
+            verb = document.verbs[cursor]
+            frame = replace(frame, cursor=cursor, verb=verb.tag, memory=None)
+            if verb.needs_answer() and self.state.answering is not Answering.YES:
+                if self.state.answering is Answering.NO:
+                    self.commands.append(Answer())
+                return self._set(answering=Answering.ASKED, waiting=Waiting.ANSWER, frames=(frame,))
+            if not self._done(verb.begin(self._call(frame)), frame, verb):
+                return None
+        self._finish(FinishReason.END_OF_DOCUMENT)
+
+    def _done(self, outcome: Outcome, frame: Frame, verb: Verb) -> bool:
+        """Carry an outcome out. True: the next verb of this document is to run."""
+        self.commands.extend(outcome.commands)
+        if any(isinstance(command, Answer) for command in outcome.commands):
+            self._set(answering=Answering.ASKED)
+        match outcome:
+            case Next():
+                return True
+            case Wait(memory=DialMemory() | PauseMemory() as memory):
+                self._set(frames=(replace(frame, memory=memory),), waiting=Waiting.VERB)
+            case Goto():
+                self._goto(outcome, frame, verb)
+            case Fail(code=code, message=message):
+                self._broken(code, message, verb.line, frame.url, None)
+            case Stop(reason=reason):
+                self._finish(reason)
+        return False
+
+    def _goto(self, goto: Goto, frame: Frame, verb: Verb) -> None:
+        url = self._call(frame).resolve(goto.url)
+        if url is None:
+            message = f"<{verb.tag}> goes to {goto.url[:80]!r}, but this document has no URL to start from"
+            return self._broken(15004, message, verb.line, frame.url, None)
+        self._request(Request(fetch="", url=url, method=goto.method, params=goto.params, leg=goto.leg))
+
+    def _reload(self) -> tuple[Document, Frame, Verb] | None:
+        """The running document again. After an upgrade it may read differently: then the call ends, nobody
+        guesses.
+        """
+        frame = self.state.frames[-1]
+        try:
+            document = _parse(frame.document)
+            verb = document.verbs[frame.cursor]
+        except (DocumentError, IndexError):
+            verb = None
+        if verb is None or verb.tag != frame.verb:
+            self._leave()
+            self._fault(12400, f"the stored document no longer has <{frame.verb}> here", None, frame.url)
+            self._finish(FinishReason.APPLICATION_ERROR)
+            return None
+        return document, frame, verb
+
+    def _resume_document(self) -> None:
+        if found := self._reload():
+            document, frame, _ = found
+            self._run(document, frame)
+
+    def _resume_verb(self) -> None:
+        found = self._reload()
+        if not found:
+            return
+        document, frame, verb = found
+        outcome = verb.resume(self._call(frame), frame.remembered(), self.event)
+        if outcome and self._done(outcome, frame, verb):
+            self._run(document, replace(frame, cursor=frame.cursor + 1))
+
+    # -- the call
+
+    def _hung_up(self) -> None:
+        """The own leg is gone. The running verb still reports to its `action`; what that answers has no
+        effect.
+        """
+        found = self._reload() if self.state.waiting is Waiting.VERB else None
+        if found:
+            _, frame, verb = found
+            outcome = verb.resume(self._call(frame), frame.remembered(), self.event)
+            self.commands.extend(outcome.commands if outcome else frame.remembered().leave())
+            if isinstance(outcome, Goto) and self._call(frame).resolve(outcome.url):
+                self._goto(outcome, frame, verb)
+        if self.state.finished is None:
+            self._finish(FinishReason.CALLER_HUNG_UP)
+
+    def _replaced(self, event: Replaced) -> None:
+        self._leave()
+        old = self.state.origin
+        keep = event.fallback_url is None
+        origin = Origin(
+            url=event.url,
+            method=event.method,
+            twiml=event.twiml,
+            fallback_url=old.fallback_url if keep else event.fallback_url,
+            fallback_method=old.fallback_method if keep else event.fallback_method,
+        )
+        self._set(origin=origin, request=None, frames=())
+        self._start()
+
+    def _leave(self) -> None:
+        for frame in self.state.frames:
+            self.commands.extend(frame.remembered().leave())
+
+    def _call(self, frame: Frame) -> Call:
+        return Call(
+            at=self.event.at,
+            url=frame.url,
+            answered=self.state.answering is not Answering.NO,
+            role=self.state.role,
+            caller=self.state.caller,
+            place=f"{self.state.documents}-{frame.cursor}",
+        )
+
+    def _fault(self, code: int, message: str, line: int | None, url: str | None) -> None:
+        self.commands.append(Fault(code=code, message=message, line=line, url=url))
+
+    def _finish(self, reason: FinishReason) -> None:
+        self._set(finished=reason, waiting=Waiting.NOTHING, request=None, frames=())
+        self.commands.append(Finish(reason=reason))
+
+    def _set(self, **changes: object) -> None:
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]

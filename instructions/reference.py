@@ -1,0 +1,93 @@
+"""`python -m instructions.reference` prints the reference of verbs and attributes from the very tables that
+parse them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from instructions.attributes import URL, Attribute
+from instructions.document import Response
+from instructions.elements import Element, Verb
+from instructions.verbs.dial_nouns import Client, Identity, Number
+from instructions.verbs.dial_table import TABLE
+from instructions.verbs.parameter import Parameter
+
+_ACTING_NOUNS = (Number, Client, Identity, Parameter)
+
+
+def elements(root: type[Element] = Response) -> tuple[type[Element], ...]:
+    """Every known element, each once, parents first."""
+    found: dict[type[Element], None] = {}
+    waiting = list(root.nests)
+    while waiting:
+        cls = waiting.pop(0)
+        if cls not in found:
+            found[cls] = None
+            waiting[:0] = cls.nests
+    return tuple(found)
+
+
+def acts(cls: type[Element]) -> bool:
+    return cls.acts() if issubclass(cls, Verb) else cls in _ACTING_NOUNS
+
+
+def page() -> str:
+    """The reference page, in Markdown."""
+    return "\n".join([*(line for cls in elements() for line in _section(cls)), *_dial_table()])
+
+
+def _section(cls: type[Element]) -> Iterator[str]:
+    verb = issubclass(cls, Verb)
+    yield f"## `<{cls.tag}>` ({'verb' if verb else 'noun'})"
+    yield ""
+    yield " ".join((cls.__doc__ or "").split())
+    if not acts(cls):
+        yield "Known and checked; it does not act yet, and is skipped with a warning."
+    if cls.nests:
+        yield "May contain: " + ", ".join(f"`<{child.tag}>`" for child in cls.nests) + "."
+    if cls.content:
+        yield f"Text: {cls.content.name} (otherwise warning {cls.content_code})."
+    yield ""
+    if cls.table:
+        yield "| attribute | value | default | warning | |"
+        yield "|---|---|---|---|---|"
+        yield from (_line(row, acts(cls)) for row in cls.table)
+        yield ""
+
+
+def _dial_table() -> Iterator[str]:
+    yield from (
+        "## How a `<Dial>` goes on",
+        "",
+        "| while | when | then | after these steps |",
+        "|---|---|---|---|",
+    )
+    for (phase, cue), (then, steps) in TABLE.items():
+        cells = (
+            phase,
+            cue.replace("_", " "),
+            then,
+            ", ".join(step.replace("_", " ") for step in steps) or "–",
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _line(row: Attribute, element_acts: bool) -> str:
+    effect = "acts" if element_acts and row.acts else "checked only"
+    value = row.kind.name.replace("|", "\\|")
+    return f"| `{row.name}` | {value} | {_shown(row)} | {row.code} | {effect} |"
+
+
+def _shown(row: Attribute) -> str:
+    default = row.default
+    if default is None or default == ():
+        return "none"
+    if default == "":
+        return "this document" if row.kind is URL else "empty"
+    words = default if isinstance(default, tuple) else (default,)
+    return "`" + " ".join(str(word).lower() if isinstance(word, bool) else str(word) for word in words) + "`"
+
+
+if __name__ == "__main__":
+    print(page())

@@ -1,0 +1,3 @@
+"""Twilio's voice verbs, one file each; a class body is the verb's attribute table (twilio-surface: TwiML for
+voice).
+"""

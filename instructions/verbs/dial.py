@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from instructions.attributes import (
+    CALLER_ID,
+    FLAG,
+    METHOD,
+    PHONE,
+    URL,
+    attribute,
+    choice,
+    seconds,
+    text,
+    words,
+)
+from instructions.commands import (
+    Command,
+    Fault,
+    FinishReason,
+    NumberTarget,
+    StartLeg,
+    StatusCallback,
+    Warn,
+)
+from instructions.elements import Element, Problem, Verb
+from instructions.errors import NOT_ACTING
+from instructions.events import Event
+from instructions.outcomes import Call, Goto, Memory, Next, Outcome, Role, Stop, Wait
+from instructions.verbs import dialling
+from instructions.verbs.dial_nouns import Application, Callee, Client, Conference, Number, Sim, Sip, WhatsApp
+from instructions.verbs.dialling import DialMemory, Plan
+from instructions.verbs.queue import QueueNoun
+
+MAX_NOUNS = 10
+"""Twilio's limit of one Dial; the eleventh is an error (PR-54)."""
+RING_BUFFER = 5
+"""Seconds that Twilio adds to the requested `timeout`."""
+
+_RINGTONES = (
+    "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt "
+    "ru se sg th uk us us-old tw ve za"
+)
+
+
+class Dial(
+    Verb,
+    nests=(Number, Client, Sip, Conference, QueueNoun, Application, WhatsApp, Sim),
+    nest_code=13215,
+    content=PHONE,
+    content_code=13223,
+):
+    """Rings one or several callees and puts the first who answers through to the caller."""
+
+    action: str | None = attribute(URL, default=None, code=11100)
+    method: str = attribute(METHOD, default="POST", code=13210)
+    timeout: int = attribute(seconds(5, 600), default=30, code=13212)
+    hangup_on_star: bool = attribute(FLAG, default=False, code=13213)
+    time_limit: int = attribute(seconds(1, 86_400), default=14_400, code=13216)
+    caller_id: str | None = attribute(CALLER_ID, default=None, code=13214)
+    call_reason: str | None = attribute(text(50), default=None, acts=False)
+    record: str = attribute(
+        choice(
+            "do-not-record",
+            "record-from-answer",
+            "record-from-ringing",
+            "record-from-answer-dual",
+            "record-from-ringing-dual",
+            "true",
+            "false",
+        ),
+        default="do-not-record",
+        code=13217,
+        acts=False,
+    )
+    trim: str = attribute(choice("trim-silence", "do-not-trim"), default="do-not-trim", acts=False)
+    recording_status_callback: str | None = attribute(URL, default=None, code=13256, acts=False)
+    recording_status_callback_method: str = attribute(METHOD, default="POST", acts=False)
+    recording_status_callback_event: tuple[str, ...] = attribute(
+        words("in-progress", "completed", "absent"), default=("completed",), code=13621, acts=False
+    )
+    recording_track: str = attribute(choice("both", "inbound", "outbound"), default="both", acts=False)
+    recording_configuration_id: str | None = attribute(text(64), default=None, acts=False)
+    answer_on_bridge: bool = attribute(FLAG, default=False, code=13219)
+    ring_tone: str | None = attribute(
+        choice(*_RINGTONES.split(), name="a country's two letters, or us-old"),
+        default=None,
+        code=13220,
+        acts=False,
+    )
+    sequential: bool = attribute(FLAG, default=False, code=13218)
+    refer_url: str | None = attribute(URL, default=None, code=11100, acts=False)
+    refer_method: str = attribute(METHOD, default="POST", acts=False)
+    events: str | None = attribute(text(256), default=None, acts=False)
+    passports: str | None = attribute(text(), default=None, acts=False)
+
+    def needs_answer(self) -> bool:
+        return not self.answer_on_bridge
+
+    def nouns(self) -> tuple[Element, ...]:
+        """The callees in document order; plain text is a number."""
+        return (*((Number(text=self.text, line=self.line),) if self.text else ()), *self.children)
+
+    def check(self) -> Iterator[Problem]:
+        alone = [noun for noun in self.nouns() if isinstance(noun, Conference | QueueNoun)]
+        if alone and len(self.nouns()) > 1:
+            message = f"<{alone[0].tag}> must be alone in its <Dial>: it is ignored"
+            yield Problem(code=13000, message=message, line=alone[0].line)
+
+    def begin(self, call: Call) -> Outcome:
+        if call.role is Role.SCREENING:
+            message = "a whisper document may not dial: the callee does not take the call"
+            return Stop(
+                reason=FinishReason.SCREENING_DECLINED,
+                commands=(self._fault(call, 13201, message, self.line),),
+            )
+        nouns = self.nouns()
+        if len(nouns) > MAX_NOUNS:
+            message = f"<Dial> has {len(nouns)} nouns; at most {MAX_NOUNS} can be dialled, so none was"
+            return self._end(call, DialMemory(), (self._fault(call, 13215, message, nouns[MAX_NOUNS].line),))
+        notices: list[Command] = list(_idle_attributes(self, call))
+        plan = self._plan(call, notices)
+        if not plan.starts:
+            return self._end(call, DialMemory(), tuple(notices))
+        memory, commands = dialling.begin(plan)
+        return Wait(memory=memory, commands=(*notices, *commands))
+
+    def resume(self, call: Call, memory: Memory, event: Event) -> Outcome | None:
+        if not isinstance(memory, DialMemory):
+            return None
+        step = dialling.advance(self._plan(call, []), memory, event, answered=call.answered)
+        if step is None:
+            return None
+        memory, commands = step
+        return (
+            self._end(call, memory, commands) if memory.finished else Wait(memory=memory, commands=commands)
+        )
+
+    def _end(self, call: Call, memory: DialMemory, commands: tuple[Command, ...]) -> Outcome:
+        if self.action is None:
+            return Next(commands=commands)
+        leg, status = memory.result()
+        bridged = memory.bridged_at is not None
+        params = [("DialCallStatus", status.value), ("DialBridged", str(bridged).lower())]
+        if memory.bridged_at is not None:
+            params.insert(1, ("DialCallDuration", str(max(0, int(call.at - memory.bridged_at)))))
+        return Goto(url=self.action, method=self.method, params=tuple(params), leg=leg, commands=commands)
+
+    def _plan(self, call: Call, notices: list[Command]) -> Plan:
+        """The legs that can be rung; `notices` receives why a noun is left out."""
+        starts: list[StartLeg] = []
+        whispers: list[tuple[str, str] | None] = []
+        for index, noun in enumerate(self.nouns()):
+            target = noun.target() if isinstance(noun, Callee) else None
+            if target is None or not isinstance(noun, Callee):
+                notices.append(_skipped(noun, call))
+                continue
+            notices.extend(_idle_attributes(noun, call))
+            if isinstance(target, NumberTarget) and not self._may_show(call):
+                message = "a client or SIP caller needs a number as callerId to dial a number"
+                notices.append(Warn(code=13214, message=message, line=noun.line, url=call.url))
+                continue
+            whisper = None if noun.url is None else call.resolve(noun.url)
+            if noun.url is not None and whisper is None:
+                # Without its screening the callee must not be put through.
+                notices.append(self._fault(call, 15004, _relative(noun, "url", noun.url), noun.line))
+                continue
+            starts.append(
+                StartLeg(
+                    leg=f"leg-{call.place}-{index}",
+                    noun=target,
+                    caller_id=self.caller_id,
+                    timeout=self.timeout + RING_BUFFER,
+                    status_callback=self._callback(noun, call, notices),
+                )
+            )
+            whispers.append((whisper, noun.method) if whisper else None)
+        return Plan(
+            place=call.place,
+            starts=tuple(starts),
+            whispers=tuple(whispers),
+            sequential=self.sequential,
+            hangup_on_star=self.hangup_on_star,
+            time_limit=self.time_limit,
+        )
+
+    def _may_show(self, call: Call) -> bool:
+        """Whether a number can be dialled with this caller id. Who owns it is the engine's question."""
+        shown = call.caller if self.caller_id is None else self.caller_id
+        return not shown.lower().startswith(("client:", "sip:", "sips:"))
+
+    def _callback(self, noun: Callee, call: Call, notices: list[Command]) -> StatusCallback | None:
+        if noun.status_callback is None:
+            return None
+        whole = call.resolve(noun.status_callback)
+        if whole is None:
+            message = _relative(noun, "statusCallback", noun.status_callback)
+            notices.append(self._fault(call, 15004, message, noun.line))
+            return None
+        return StatusCallback(
+            url=whole, method=noun.status_callback_method, events=noun.status_callback_event
+        )
+
+    @staticmethod
+    def _fault(call: Call, code: int, message: str, line: int) -> Fault:
+        return Fault(code=code, message=message, line=line, url=call.url)
+
+
+def _idle_attributes(element: Element, call: Call) -> Iterator[Warn]:
+    """A warning for each attribute that was given and does not act yet."""
+    for row in element.table:
+        if not row.acts and getattr(element, row.field) != row.default:
+            message = f"<{element.tag} {row.name}> does not act yet: it was ignored"
+            yield Warn(code=NOT_ACTING, message=message, line=element.line, url=call.url)
+
+
+def _skipped(noun: Element, call: Call) -> Warn:
+    if isinstance(noun, Number | Client):
+        code, message = noun.content_code, f"<{noun.tag}> names nobody that can be dialled: it was skipped"
+    else:
+        code, message = NOT_ACTING, f"<{noun.tag}> does not act yet: it was skipped"
+    return Warn(code=code, message=message, line=noun.line, url=call.url)
+
+
+def _relative(noun: Element, name: str, value: str) -> str:
+    return f"<{noun.tag} {name}> is relative ({value[:80]!r}), but this document came without a URL"

@@ -1,0 +1,163 @@
+"""The nouns of <Dial>. Number and Client act; the others are known, checked, and skipped with a warning."""
+
+from __future__ import annotations
+
+from instructions.attributes import (
+    FLAG,
+    IDENTITY,
+    METHOD,
+    PHONE,
+    SEND_DIGITS,
+    SIP_URI,
+    URL,
+    attribute,
+    choice,
+    count,
+    milliseconds,
+    seconds,
+    sid,
+    text,
+    words,
+)
+from instructions.commands import ClientTarget, NumberTarget
+from instructions.elements import Noun
+from instructions.verbs.parameter import Parameter
+
+
+class Callee(Noun):
+    """A noun that becomes a leg with a whisper document (`url`) and progress callbacks."""
+
+    url: str | None = attribute(URL, default=None, code=11100)
+    method: str = attribute(METHOD, default="POST")
+    status_callback_event: tuple[str, ...] = attribute(
+        words("initiated", "ringing", "answered", "completed"), default=("completed",)
+    )
+    status_callback: str | None = attribute(URL, default=None, code=11100)
+    status_callback_method: str = attribute(METHOD, default="POST")
+
+    def target(self) -> NumberTarget | ClientTarget | None:
+        """Whom to ring; None when the noun names nobody, or does not act yet."""
+        return None
+
+
+class Detecting(Callee):
+    """A callee that may turn out to be a machine."""
+
+    machine_detection: str | None = attribute(choice("Enable", "DetectMessageEnd"), default=None, acts=False)
+    amd_status_callback: str | None = attribute(URL, default=None, code=11100, acts=False)
+    amd_status_callback_method: str = attribute(METHOD, default="POST", acts=False)
+    machine_detection_timeout: int = attribute(seconds(3, 60), default=30, acts=False)
+    machine_detection_speech_threshold: int = attribute(milliseconds(1000, 6000), default=2400, acts=False)
+    machine_detection_speech_end_threshold: int = attribute(milliseconds(500, 5000), default=1200, acts=False)
+    machine_detection_silence_timeout: int = attribute(milliseconds(2000, 10_000), default=5000, acts=False)
+
+
+class Number(Detecting, content=PHONE, content_code=13223):
+    """A telephone number."""
+
+    send_digits: str | None = attribute(SEND_DIGITS, default=None, code=13222)
+    method: str = attribute(METHOD, default="POST", code=13221)
+    byoc: str | None = attribute(sid("BY"), default=None, code=21300, acts=False)
+
+    def target(self) -> NumberTarget | None:
+        return NumberTarget(number=self.text, send_digits=self.send_digits) if self.text else None
+
+
+class Identity(Noun, content=IDENTITY):
+    """The client's name, beside its parameters."""
+
+
+class Client(Callee, nests=(Identity, Parameter), content=IDENTITY):
+    """A registered client, by identity: the text, or the <Identity> child."""
+
+    client_notification_url: str | None = attribute(URL, default=None, code=11100, acts=False)
+
+    def target(self) -> ClientTarget | None:
+        names = [child.text for child in self.children if isinstance(child, Identity)]
+        parameters = tuple(
+            (child.name, child.value) for child in self.children if isinstance(child, Parameter)
+        )
+        identity = names[0] if names else self.text
+        return ClientTarget(identity=identity, parameters=parameters) if identity else None
+
+
+class Uri(Noun, content=SIP_URI, content_code=13243):
+    """One of several SIP addresses of the same callee."""
+
+    priority: int | None = attribute(count(0, 65_535), default=None)
+    weight: int | None = attribute(count(0, 65_535), default=None)
+    username: str | None = attribute(text(256), default=None, code=13249)
+    password: str | None = attribute(text(256), default=None, code=13249)
+
+
+class Header(Noun):
+    """One SIP header."""
+
+    name: str = attribute(text(256), default="", code=13252)
+    value: str = attribute(text(1024), default="")
+
+
+class Headers(Noun, nests=(Header,)):
+    """SIP headers for the callee."""
+
+
+class Sip(Detecting, nests=(Uri, Headers), content=SIP_URI, content_code=13243):
+    """A SIP address."""
+
+    method: str = attribute(METHOD, default="POST", code=13241)
+    username: str | None = attribute(text(256), default=None, code=13249)
+    password: str | None = attribute(text(256), default=None, code=13249)
+
+
+class Conference(Noun, content=text(128), content_code=13237):
+    """A room, by name. It must be alone in its <Dial>."""
+
+    muted: bool = attribute(FLAG, default=False, code=13230)
+    beep: str = attribute(choice("true", "false", "onEnter", "onExit"), default="true", code=13235)
+    start_conference_on_enter: bool = attribute(FLAG, default=True, code=13232)
+    end_conference_on_exit: bool = attribute(FLAG, default=False, code=13231)
+    wait_url: str | None = attribute(URL, default=None, code=13233)
+    wait_method: str = attribute(METHOD, default="POST", code=13234)
+    max_participants: int = attribute(count(1, 250), default=250)
+    record: str = attribute(
+        choice("do-not-record", "record-from-start", "true", "false"), default="do-not-record"
+    )
+    recording_configuration_id: str | None = attribute(text(64), default=None)
+    region: str | None = attribute(
+        choice("us1", "us2", "ie1", "sg1", "br1", "au1", "jp1", "de1"), default=None
+    )
+    coach: str | None = attribute(sid("CA"), default=None, code=13240)
+    trim: str = attribute(choice("trim-silence", "do-not-trim"), default="trim-silence", code=13239)
+    status_callback_event: tuple[str, ...] = attribute(
+        words("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement"),
+        default=(),
+    )
+    status_callback: str | None = attribute(URL, default=None, code=11100)
+    status_callback_method: str = attribute(METHOD, default="POST")
+    recording_status_callback: str | None = attribute(URL, default=None, code=13256)
+    recording_status_callback_method: str = attribute(METHOD, default="POST")
+    recording_status_callback_event: tuple[str, ...] = attribute(
+        words("in-progress", "completed", "absent"), default=("completed",), code=13621
+    )
+    event_callback_url: str | None = attribute(URL, default=None, code=16011)
+    jitter_buffer_size: str = attribute(choice("off", "small", "medium", "large"), default="large")
+    participant_label: str | None = attribute(text(128), default=None, code=16025)
+
+
+class ApplicationSid(Noun, content=sid("AP")):
+    """The application, beside its parameters."""
+
+
+class Application(Callee, nests=(ApplicationSid, Parameter), content=sid("AP")):
+    """Another TwiML application."""
+
+    customer_id: str | None = attribute(text(256), default=None)
+    copy_parent_to: bool = attribute(FLAG, default=False)
+
+
+class WhatsApp(Callee, content=PHONE, content_code=13223):
+    """A WhatsApp account, by number."""
+
+
+class Sim(Noun, content=sid("DE")):
+    """A programmable SIM card."""

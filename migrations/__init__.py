@@ -1,0 +1,1 @@
+"""The databases' histories, applied by Alembic and configured in code: `migrations.runner`."""

@@ -1,0 +1,70 @@
+"""Brings a server's database to a version of its tables; there is no alembic.ini.
+
+`migrations/<server>/versions` holds one file per step. The databases are separate, so each has its own record of
+where it stands.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+Server = Literal["presence", "callrouter"]
+HERE = Path(__file__).parent
+
+
+def upgrade(database_url: str, server: Server, revision: str = "head") -> None:
+    """Applies every missing step up to the revision, all or none where the database can."""
+    script = _script(server)
+    _run(database_url, script, revision, lambda at, _context: script._upgrade_revs(revision, at))
+
+
+def downgrade(database_url: str, server: Server, revision: str) -> None:
+    """Takes steps back to the revision: its id, `-1`, or `base` for an empty database."""
+    script = _script(server)
+    _run(database_url, script, revision, lambda at, _context: script._downgrade_revs(revision, at))
+
+
+def current(database_url: str, server: Server) -> str | None:
+    """The revision that the database is at; None when it is empty."""
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head(server: Server) -> str | None:
+    """The newest revision that this version of the code knows."""
+    return _script(server).get_current_head()
+
+
+def history(server: Server) -> list[tuple[str, str]]:
+    """Every revision with its description, oldest first."""
+    return [(step.revision, step.doc) for step in reversed(list(_script(server).walk_revisions()))]
+
+
+def _script(server: Server) -> ScriptDirectory:
+    versions = HERE / server / "versions"
+    return ScriptDirectory(str(HERE / server), version_locations=[str(versions)])
+
+
+def _run(
+    database_url: str, script: ScriptDirectory, revision: str, steps: Callable[[Any, Any], Any]
+) -> None:
+    from alembic.config import Config
+
+    engine = create_engine(database_url, poolclass=NullPool)
+    environment = EnvironmentContext(Config(), script, fn=steps, destination_rev=revision)
+    with environment, engine.connect() as connection:
+        environment.configure(
+            connection=connection,
+            render_as_batch=connection.dialect.name == "sqlite",
+            transactional_ddl=True,
+        )
+        with environment.begin_transaction():
+            environment.run_migrations()
+        connection.commit()

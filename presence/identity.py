@@ -1,0 +1,25 @@
+"""What may be a client's name (PR-6)."""
+
+import unicodedata
+
+LONGEST = 256
+DELIMITERS = frozenset(":/?#[]!$&'()*,;=\"<>\\^`{|}%")
+"""RFC 3986 delimiters and what URLs, SIP addresses and TwiML would trip over. `.`, `-`, `~`, `+` and `@` are
+left out: e-mail addresses are widely used as identities."""
+
+ANONYMOUS = "anonymous"
+"""The identity of a capability token that only calls out and names no client."""
+
+
+def is_client_name(name: object) -> bool:
+    """Letters, digits and underscores always; never control or invisible characters, blanks or delimiters."""
+    return (
+        isinstance(name, str)
+        and 1 <= len(name) <= LONGEST
+        and not any(character in DELIMITERS or _invisible(character) for character in name)
+    )
+
+
+def _invisible(character: str) -> bool:
+    """Unicode's controls, formats, surrogates, private and unassigned characters, and every separator."""
+    return unicodedata.category(character)[0] in "CZ"

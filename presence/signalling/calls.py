@@ -1,0 +1,397 @@
+"""Calls that belong to a client: bound to an identity, and to the socket of the device that has the audio.
+
+A socket may go away and come back without the audio noticing (voice-sdk-protocol 6). So a call outlives its socket for
+a grace; in that time a device re-attaches with the reconnect token that we signed for (call, account, identity). Every
+message about a call is acted on only when it comes from the identity that owns the call.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+
+from foundation.keys import Keys, TokenRefused
+from presence.router_link import RouterAnswer, RouterUnreachable
+from presence.signalling import frames
+from presence.signalling.lanes import Lanes
+from presence.signalling.ledger import BoundCall, Ledger
+from presence.signalling.socket import Socket
+from presence.signalling.teller import Teller
+
+log = structlog.get_logger(__name__)
+
+MOST = 10  # calls of one socket at once
+RECONNECT = "reconnect"
+RECONNECT_LIFE = 86_400 + 3_600  # seconds; calls end after a day
+FRAME_IDS = 64  # of the router's last frames of a call, to know repeats
+OVER = 31209
+
+
+@dataclass(eq=False)
+class Call:
+    """A client's call. Before the router has named an outgoing one, only `temporary_sid` is known."""
+
+    account_sid: str
+    client: str
+    endpoint_id: str
+    incoming: bool
+    lane: str
+    call_sid: str = ""
+    temporary_sid: str = ""
+    ufrag: str = ""
+    socket: Socket | None = None
+    over: bool = False
+    grace: asyncio.TimerHandle | None = None
+    frame_ids: deque[str] = field(default_factory=lambda: deque(maxlen=FRAME_IDS))
+
+    @property
+    def whose(self) -> tuple[str, str, str]:
+        return self.account_sid, self.client, self.endpoint_id
+
+    def send(self, text: str) -> None:
+        if self.socket is not None:
+            self.socket.send(text)
+
+
+class Calls:
+    """All calls of this node that belong to a client."""
+
+    def __init__(self, keys: Keys, ledger: Ledger, lanes: Lanes, teller: Teller, grace: float) -> None:
+        self._keys, self._ledger, self._lanes, self._teller = keys, ledger, lanes, teller
+        self._grace = grace
+        self._calls: dict[tuple[str, str], Call] = {}
+        self._temporary: dict[tuple[str, str, str], Call] = {}
+        self.taken_over: Callable[[str, str, Socket], None] = lambda _account, _call, _socket: None
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def find(self, socket: Socket, call_sid: str, *, bound: bool = False) -> Call | None:
+        """The call of this identity by its SID or its temporary one; `bound`: only if it is this socket's."""
+        grant = socket.grant
+        call = self._calls.get((grant.account_sid, call_sid)) or self._temporary.get(
+            (grant.account_sid, grant.identity, call_sid)
+        )
+        if call is None or call.client != grant.identity or (bound and call.socket is not socket):
+            return None
+        return call
+
+    def reconnect_token(self, account_sid: str, client: str, call_sid: str, ufrag: str = "") -> str:
+        claims = {"call": call_sid, "account": account_sid, "identity": client, "ufrag": ufrag}
+        return self._keys.sign(RECONNECT, claims)
+
+    def bind(self, socket: Socket, call_sid: str, ufrag: str, *, incoming: bool) -> Call:
+        """The call belongs to this socket's device from now on."""
+        grant = socket.grant
+        call = self._calls.get((grant.account_sid, call_sid)) or Call(
+            account_sid=grant.account_sid,
+            client=grant.identity,
+            endpoint_id=socket.endpoint_id,
+            incoming=incoming,
+            lane=call_sid,
+            call_sid=call_sid,
+        )
+        call.ufrag, call.endpoint_id = ufrag, socket.endpoint_id
+        self._attach(call, socket)
+        self._keep(call)
+        return call
+
+    def restore(self) -> None:
+        """Calls from before our start: their devices have the grace to come back."""
+        for bound in self._ledger.bound():
+            call = Call(**vars(bound), lane=bound.call_sid)
+            self._calls[call.account_sid, call.call_sid] = call
+            self._wait_for(call, self._grace)
+
+    def lost(self, socket: Socket) -> None:
+        """The socket is gone; its calls wait for the device."""
+        for call in list(socket.calls):
+            socket.calls.discard(call)
+            call.socket = None
+            self._wait_for(call, max(self._grace, socket.grace))
+
+    # What the router says
+
+    async def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any], wait: float = 2.0) -> bool:
+        """Hands a frame to the call's socket; False when the call has none now."""
+        call = await self._settled(account_sid, call_sid, wait)
+        if call is None:
+            return False
+        kind, frame_id = frame["type"], frame.get("id")
+        if frame_id is not None and frame_id in call.frame_ids:
+            return True
+        socket = call.socket
+        if socket is not None:
+            socket.send(self._text(call, frame))
+            if frame_id is not None:
+                call.frame_ids.append(frame_id)
+        if kind in ("hangup", "cancel"):
+            self._forget(call)
+        return socket is not None
+
+    async def _settled(self, account_sid: str, call_sid: str, wait: float) -> Call | None:
+        """The call; when its making is under way, that is waited for: the router may speak before we know its SID."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while (call := self._calls.get((account_sid, call_sid))) is None:
+            dialling = [one for one in self._temporary.values() if one.account_sid == account_sid]
+            lanes = {call_sid, *(one.lane for one in dialling if not one.call_sid)}
+            under_way = [task for lane in lanes if (task := self._lanes.running(lane))]
+            left = deadline - loop.time()
+            if not under_way or left <= 0:
+                return None
+            await asyncio.wait(under_way, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return call
+
+    def _text(self, call: Call, frame: dict[str, Any]) -> str:
+        kind, call_sid = frame["type"], call.call_sid
+        if kind == "ringing":
+            return frames.ringing(call_sid, frame.get("sdp"))
+        if kind == "answer":
+            return frames.answer(call_sid, self._token(call), frame.get("sdp"))
+        if kind == "hangup":
+            return frames.hangup(call_sid, frame.get("code"), frame.get("message"))
+        if kind == "cancel":
+            return frames.cancel(call_sid)
+        if kind == "error":
+            return frames.error(frame["code"], frame["message"], call_sid)
+        if kind == "ack":
+            return frames.ack(call_sid, frame["voiceeventsid"])
+        return frames.message(
+            call_sid,
+            frame.get("content"),
+            frame["contenttype"],
+            frame["messagetype"],
+            frame["voiceeventsid"],
+        )
+
+    # What clients say
+
+    def dial(self, socket: Socket, frame: frames.NewCall) -> None:
+        """An outgoing call: the application that the token names decides what happens (PR-65)."""
+        grant = socket.grant
+        key = (grant.account_sid, grant.identity, frame.call_sid)
+        if key in self._temporary:
+            return  # the same frame again
+        if len(socket.calls) >= MOST:
+            socket.send(frames.hangup(frame.call_sid, 31206, f"a device has {MOST} calls at most"))
+            return
+        call = Call(
+            account_sid=grant.account_sid,
+            client=grant.identity,
+            endpoint_id=socket.endpoint_id,
+            incoming=False,
+            lane=":".join(key),
+            temporary_sid=frame.call_sid,
+            ufrag=frames.ufrag(frame.sdp),
+            socket=socket,
+        )
+        self._temporary[key] = call
+        socket.calls.add(call)
+        self._lanes.put(call.lane, lambda: self._dial(call, frame, grant.application_sid, dict(grant.params)))
+
+    def hang_up(self, socket: Socket, frame: frames.Hangup) -> bool:
+        """False when the identity has no such call."""
+        call = self.find(socket, frame.call_sid)
+        return call is not None and self._lanes.put(call.lane, lambda: self._hang_up(call, frame.message))
+
+    def digits(self, socket: Socket, frame: frames.Dtmf) -> None:
+        self._pass_on(socket, frame.call_sid, "dtmf", digits=frame.digits)
+
+    def message(self, socket: Socket, frame: frames.CallMessage) -> None:
+        self._pass_on(
+            socket,
+            frame.call_sid,
+            "message",
+            frame.event_sid,
+            content=frame.content,
+            contenttype=frame.content_type,
+            messagetype=frame.message_type,
+            voiceeventsid=frame.event_sid,
+        )
+
+    def restart(self, socket: Socket, frame: frames.Reinvite) -> None:
+        """The device's audio path has died and it offers a new one."""
+        call = self.find(socket, frame.call_sid)
+        if call is None or not self._lanes.put(call.lane, lambda: self._restart(call, frame)):
+            socket.send(frames.hangup(frame.call_sid, OVER, "the call is over"))
+
+    def reattach(self, socket: Socket, frame: frames.Reattach) -> None:
+        """A device is back on its call, or another device of the same client takes it over."""
+        grant = socket.grant
+        try:
+            claims = self._keys.verify(RECONNECT, frame.token, RECONNECT_LIFE)
+        except TokenRefused:
+            claims = {}
+        owner = (claims.get("call"), claims.get("account"), claims.get("identity"))
+        if owner != (frame.call_sid, grant.account_sid, grant.identity):
+            socket.send(frames.hangup(frame.call_sid, OVER, "the reconnect token is not for this call"))
+            return
+        call = self._calls.get((grant.account_sid, frame.call_sid))
+        lane = call.lane if call else frame.call_sid
+        known = str(claims.get("ufrag", ""))
+        if not self._lanes.put(lane, lambda: self._reattach(socket, frame, known)):
+            socket.send(frames.hangup(frame.call_sid, OVER, "too many messages for one call"))
+
+    async def _dial(
+        self, call: Call, frame: frames.NewCall, application_sid: str, token_params: dict[str, str]
+    ) -> None:
+        try:
+            answer = await self._teller.tell(
+                "call",
+                *call.whose,
+                temporary_sid=call.temporary_sid,
+                sdp=frame.sdp,
+                params=dict(parse_qsl(frame.params, keep_blank_values=True)),
+                application_sid=application_sid,
+                token_params=token_params,
+            )
+        except RouterUnreachable:
+            answer = RouterAnswer(status=504, body={"code": 31003, "message": "the call was not taken in time"})
+        call_sid = answer.body.get("call_sid")
+        if answer.ok and isinstance(call_sid, str) and frames.CALL_SID.match(call_sid):
+            call.call_sid = call_sid
+            self._keep(call)
+        else:
+            call.send(frames.hangup(call.temporary_sid, answer.code(31005), answer.message))
+            self._forget(call)
+
+    async def _hang_up(self, call: Call, message: str) -> None:
+        if call.over:
+            return
+        self._forget(call)
+        more = {"message": message} if message else {}
+        try:
+            await self._teller.tell("hangup", *call.whose, call_sid=call.call_sid, **more)
+        except RouterUnreachable:
+            log.warning("a hangup did not reach the router", call_sid=call.call_sid)
+
+    def _pass_on(self, socket: Socket, call_sid: str, type: str, event_sid: str = "", **further: Any) -> None:
+        call = self.find(socket, call_sid)
+        if call is None:
+            socket.send(frames.error(31404, "there is no such call", call_sid, event_sid))
+        elif not self._lanes.put(
+            call.lane, lambda: self._tell(call, socket, type, event_sid, further)
+        ):
+            socket.send(frames.error(31206, "too many messages for one call", call_sid, event_sid))
+
+    async def _tell(
+        self, call: Call, socket: Socket, type: str, event_sid: str, further: dict[str, Any]
+    ) -> None:
+        if call.over:
+            return
+        try:
+            answer = await self._teller.tell(type, *call.whose, call_sid=call.call_sid, **further)
+        except RouterUnreachable:
+            answer = RouterAnswer(status=504, body={"message": "not delivered in time"})
+        if not answer.ok:
+            socket.send(frames.error(answer.code(31005), answer.message, call.call_sid, event_sid))
+        elif event_sid:
+            socket.send(frames.ack(call.call_sid, event_sid))
+
+    async def _restart(self, call: Call, frame: frames.Reinvite) -> None:
+        if call.over:
+            return
+        try:
+            answer = await self._teller.tell("restart", *call.whose, call_sid=call.call_sid, sdp=frame.sdp)
+        except RouterUnreachable:  # the SDK offers again by itself for 30 s
+            call.send(frames.error(31005, "not delivered in time", call.call_sid))
+            return
+        sdp = answer.body.get("sdp")
+        if answer.ok and isinstance(sdp, str):
+            call.ufrag = frames.ufrag(frame.sdp)
+            self._keep(call)
+            call.send(frames.answer(call.call_sid, self._token(call), sdp))
+        else:
+            call.send(frames.hangup(call.call_sid, answer.code(OVER), answer.message))
+            self._forget(call)
+
+    async def _reattach(self, socket: Socket, frame: frames.Reattach, known: str) -> None:
+        grant = socket.grant
+        call = self.find(socket, frame.call_sid)
+        if call is not None:
+            known = call.ufrag
+        moved = not known or frames.ufrag(frame.sdp) != known
+        whose = (grant.account_sid, grant.identity, socket.endpoint_id)
+        try:
+            answer = await self._teller.tell(
+                "attached", *whose, call_sid=frame.call_sid, sdp=frame.sdp, moved=moved
+            )
+        except RouterUnreachable:
+            # The audio of a device that only lost its signalling is well: do not end the call for the router's absence.
+            alive = call is not None and not moved
+            answer = RouterAnswer(status=200 if alive else 504, body={"message": "the router is not there"})
+        sdp = answer.body.get("sdp")
+        if not answer.ok or (moved and not isinstance(sdp, str)):
+            socket.send(frames.hangup(frame.call_sid, answer.code(OVER), answer.message))
+            if call is not None and not answer.unsure:
+                self._forget(call)
+            return
+        before = call.socket if call else None
+        if moved and before is not None and before is not socket:
+            before.send(frames.cancel(frame.call_sid))
+        call = self.bind(socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=call is None or call.incoming)
+        if moved:
+            self.taken_over(grant.account_sid, frame.call_sid, socket)
+        socket.send(frames.answer(frame.call_sid, self._token(call), sdp if moved else None))
+
+    # The book of calls
+
+    def _token(self, call: Call) -> str:
+        return self.reconnect_token(call.account_sid, call.client, call.call_sid, call.ufrag)
+
+    def _attach(self, call: Call, socket: Socket) -> None:
+        if call.socket is not None:
+            call.socket.calls.discard(call)
+        if call.grace is not None:
+            call.grace.cancel()
+            call.grace = None
+        call.socket = socket if socket.open else None
+        if call.socket is None:
+            self._wait_for(call, self._grace)
+        else:
+            socket.calls.add(call)
+
+    def _keep(self, call: Call) -> None:
+        self._calls[call.account_sid, call.call_sid] = call
+        self._ledger.bind(
+            BoundCall(
+                account_sid=call.account_sid,
+                call_sid=call.call_sid,
+                client=call.client,
+                endpoint_id=call.endpoint_id,
+                incoming=call.incoming,
+                ufrag=call.ufrag,
+            )
+        )
+
+    def _wait_for(self, call: Call, seconds: float) -> None:
+        if call.grace is None and not call.over:
+            call.grace = asyncio.get_running_loop().call_later(seconds, self._give_up, call)
+
+    def _give_up(self, call: Call) -> None:
+        self._lanes.put(call.lane, lambda: self._detach(call))
+
+    async def _detach(self, call: Call) -> None:
+        if call.over or call.socket is not None:
+            return
+        self._forget(call)
+        try:
+            await self._teller.tell("detached", *call.whose, call_sid=call.call_sid)
+        except RouterUnreachable:
+            log.warning("the router was not told of a lost client", call_sid=call.call_sid)
+
+    def _forget(self, call: Call) -> None:
+        call.over = True
+        if call.grace is not None:
+            call.grace.cancel()
+        if call.socket is not None:
+            call.socket.calls.discard(call)
+        if call.call_sid:
+            self._calls.pop((call.account_sid, call.call_sid), None)
+            self._ledger.unbind(call.account_sid, call.call_sid)
+        self._temporary.pop((call.account_sid, call.client, call.temporary_sid), None)

@@ -1,0 +1,284 @@
+"""The sockets: ASGI WebSockets at `…/signal`, each run by a `protocol.Connection`.
+
+The gateway does what the connection's actions say, keeps the timers, and knows which sockets are open. Who rings, whose
+call it is and who is registered is decided in the modules beside it.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+from prometheus_client import Gauge
+
+from foundation.clock import Clock
+from foundation.keys import Keys
+from foundation.settings import Settings
+from foundation.webserver.bridge import Receive, Scope, Send
+from presence.directory import Directory
+from presence.refusals import AccessRefused, Refusal
+from presence.router_link import RouterLink
+from presence.signalling import frames
+from presence.signalling.calls import Calls
+from presence.signalling.lanes import Lanes
+from presence.signalling.ledger import Ledger
+from presence.signalling.protocol import Action, Close, Connection, Delist, Enlist, Perform, Verify
+from presence.signalling.protocol import Send as SendFrame
+from presence.signalling.registrar import Registrar
+from presence.signalling.ringing import Ringing
+from presence.signalling.roster import Roster
+from presence.signalling.socket import Socket
+from presence.signalling.teller import Teller
+from presence.store import Store
+from presence.tokens import Grant, verify
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+VERIFY_SECONDS = 4.0
+VERIFIERS = 4
+MOST_SOCKETS = 50_000
+SOCKETS = Gauge("presence_sockets", "Open signalling sockets")
+
+
+class Gateway:
+    """All client connections of this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        store: Store,
+        directory: Directory,
+        link: RouterLink,
+        clock: Clock,
+        node: str,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self._settings, self._directory, self._clock, self._node = settings, directory, clock, node
+        self._new_id = new_id
+        self._sockets: set[Socket] = set()
+        self._draining = False
+        self._verifiers = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="tokens")
+        self._lanes = Lanes()
+        self._ledger = Ledger(store.database, node)
+        teller = Teller(link, clock, new_id)
+        grace = settings.answer_grace
+        self._roster = Roster()
+        self.registrar = Registrar(
+            store, self._roster, clock, node, ttl=settings.registration_ttl, grace=grace
+        )
+        self.calls = Calls(keys, self._ledger, self._lanes, teller, grace)
+        self.ringing = Ringing(self._roster, self.calls, self._ledger, self._lanes, teller, clock)
+
+    async def start(self) -> None:
+        """Takes up what an earlier life of this node left; call it before serving."""
+        await self.registrar.restore()
+        self.calls.restore()
+        self.ringing.restore()
+
+    async def sweep_forever(self) -> None:
+        """Once a second: heartbeats are stored and what has expired ends. Never dies of a database that is away."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.registrar.sweep()
+                await asyncio.wrap_future(self._ledger.sweep(self._clock().timestamp()))
+            except Exception as error:
+                log.warning("the sweep failed; the next one follows", error=repr(error))
+
+    async def drain(self, seconds: float = 2.0) -> None:
+        """Closes every socket with 1001: clients come back at once, to whoever serves then; nothing is unregistered."""
+        self._draining = True
+        for socket in list(self._sockets):
+            socket.close(1001, "going away")
+        await asyncio.gather(*(socket.flushed() for socket in list(self._sockets)))
+        await self._lanes.close(seconds)
+        try:
+            await self.registrar.sweep()
+        except Exception as error:
+            log.warning("the last heartbeats were not stored", error=repr(error))
+        self._verifiers.shutdown(wait=False, cancel_futures=True)
+
+    def revoke(self, refusal: Refusal, *, account_sid: str | None = None, key_sid: str | None = None) -> None:
+        """An account or key is not valid any more: its sockets go offline, their calls stay the router's matter."""
+        for socket in list(self._sockets):
+            grant = socket.connection.grant
+            if grant and (grant.account_sid == account_sid or grant.key_sid == key_sid):
+                self._do_now(socket, socket.connection.revoked(refusal))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        if self._draining or len(self._sockets) >= MOST_SOCKETS or not self._welcome(scope):
+            await send({"type": "websocket.close"})  # before accept: answered with HTTP 403
+            return
+        await send({"type": "websocket.accept"})
+        connection = Connection(asyncio.get_running_loop().time())
+        socket = Socket(send, connection, self._new_id(), _edge(scope))
+        socket.reader = asyncio.current_task()
+        self._sockets.add(socket)
+        SOCKETS.inc()
+        clean = False
+        try:
+            self._arm(socket)
+            clean = await self._converse(socket, receive)
+        except asyncio.CancelledError:
+            if socket.open:
+                raise
+        finally:
+            self._lost(socket, clean=clean)
+
+    async def _converse(self, socket: Socket, receive: Receive) -> bool:
+        """Reads until the end; whether that was a client that closed by itself."""
+        now = asyncio.get_running_loop().time
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                # A close frame without a code reads 1005 like a lost connection, but only it comes with a reason.
+                code = message.get("code")
+                return code in (1000, 1001) or (code == 1005 and "reason" in message)
+            text = message.get("text")
+            if text is None:
+                socket.close(1003, "text frames only")
+                return False
+            await self._do(socket, socket.connection.receive(text, now()))
+            if not socket.open:
+                return False
+
+    async def _do(self, socket: Socket, actions: list[Action]) -> None:
+        """Carries the actions out, in order, before the client's next frame is read."""
+        for action in actions:
+            if isinstance(action, Verify):
+                await self._verify(socket, action)
+            elif isinstance(action, Enlist):
+                device = await self.registrar.register(socket)
+                if device is not None:
+                    socket.send(frames.ready())
+                    self.ringing.reappeared(device)
+            elif isinstance(action, Delist):
+                await self.registrar.unregister(socket)
+            elif isinstance(action, Perform):
+                self._perform(socket, action.frame)
+            else:
+                self._do_now(socket, [action])
+
+    def _do_now(self, socket: Socket, actions: list[Action]) -> None:
+        """Carries out what a timer or another task causes; nothing here waits."""
+        for action in actions:
+            if isinstance(action, SendFrame):
+                socket.send(action.text)
+            elif isinstance(action, Close):
+                socket.close(action.code, action.reason)
+                self._lost(socket, clean=False)
+            elif isinstance(action, Delist):
+                asyncio.get_running_loop().create_task(self.registrar.unregister(socket))
+
+    async def _verify(self, socket: Socket, action: Verify) -> None:
+        now = self._clock().timestamp()
+        try:
+            async with asyncio.timeout(VERIFY_SECONDS):
+                grant = await asyncio.get_running_loop().run_in_executor(
+                    self._verifiers, self._grant, action.listen.token, now
+                )
+        except AccessRefused as refused:
+            await self._do(socket, socket.connection.refused(refused))
+            return
+        except Exception as error:  # the key store can't be read: fail closed (I13); the client tries again
+            log.warning("a token could not be verified", error=repr(error))
+            socket.send(frames.error(31000, "tokens cannot be verified now", retry_after=2))
+            socket.close(1013, "try again later")
+            return
+        socket.agent, socket.grace = action.listen.agent, float(action.listen.reconnect_timeout)
+        renewed = self._roster.of(socket) is not None
+        connected = frames.connected(
+            grant.identity,
+            int(grant.expires_at - now),
+            edge=socket.edge,
+            home=f"{self._settings.signal_name()}/ea",
+            gateway=self._node,
+        )
+        ends = asyncio.get_running_loop().time() + grant.expires_at - now
+        await self._do(socket, socket.connection.verified(grant, connected, ends))
+        if renewed and socket.connection.grant is grant:
+            await self._do(socket, [Enlist()] if grant.incoming else [Delist(), SendFrame(text=frames.offline())])
+        self._arm(socket)
+
+    def _grant(self, token: str, now: float) -> Grant:
+        return verify(token, self._directory, now, capability=self._settings.capability_tokens)
+
+    def _perform(self, socket: Socket, frame: frames.CallFrame) -> None:
+        """Hands a frame to the call it is about; one whose acceptance is under way is waited for, in its lane."""
+        starts = isinstance(frame, frames.NewCall | frames.Answer | frames.Reattach)
+        if not starts and self.calls.find(socket, frame.call_sid) is None and self._lanes.running(frame.call_sid):
+
+            async def later() -> None:
+                self._perform_now(socket, frame)
+
+            if self._lanes.put(frame.call_sid, later):
+                return
+        self._perform_now(socket, frame)
+
+    def _perform_now(self, socket: Socket, frame: frames.CallFrame) -> None:
+        if isinstance(frame, frames.NewCall):
+            self.calls.dial(socket, frame)
+        elif isinstance(frame, frames.Reattach):
+            self.calls.reattach(socket, frame)
+        elif isinstance(frame, frames.Answer):
+            self.ringing.accept(socket, frame)
+        elif isinstance(frame, frames.Reject):
+            self.ringing.reject(socket, frame.call_sid)
+        elif isinstance(frame, frames.Hangup):
+            # A client that can't take a ringing call, without a microphone say, hangs up on it.
+            _ = self.calls.hang_up(socket, frame) or self.ringing.reject(socket, frame.call_sid)
+        elif isinstance(frame, frames.Reinvite):
+            self.calls.restart(socket, frame)
+        elif isinstance(frame, frames.Dtmf):
+            self.calls.digits(socket, frame)
+        else:
+            self.calls.message(socket, frame)
+
+    def _arm(self, socket: Socket) -> None:
+        if socket.timer is not None:
+            socket.timer.cancel()
+        if socket in self._sockets:
+            loop = asyncio.get_running_loop()
+            socket.timer = loop.call_at(socket.connection.due(), self._tick, socket)
+
+    def _tick(self, socket: Socket) -> None:
+        self._do_now(socket, socket.connection.tick(asyncio.get_running_loop().time()))
+        self._arm(socket)
+
+    def _lost(self, socket: Socket, *, clean: bool) -> None:
+        if socket not in self._sockets:
+            return
+        self._sockets.remove(socket)
+        SOCKETS.dec()
+        socket.open = False
+        if socket.timer is not None:
+            socket.timer.cancel()
+        if self._draining:
+            return
+        self.registrar.lost(socket, clean=clean)
+        if socket.connection.grant is not None:
+            self.ringing.lost(socket)
+            self.calls.lost(socket)
+
+    def _welcome(self, scope: Scope) -> bool:
+        """The path, and for browsers the page's origin (reliability-security 4.14)."""
+        if not scope["path"].endswith("/signal"):
+            return False
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        allowed = self._settings.signal_origins
+        return not allowed or all(origin in allowed for origin in origins)
+
+
+def _edge(scope: Scope) -> str:
+    """What to echo as `edge`: an app that chose us by the SDK's `edge` option must get its own value back."""
+    hosts: list[Any] = [value for name, value in scope["headers"] if name == b"host"]
+    host, path = (hosts[0].decode("latin-1") if hosts else ""), str(scope["path"])
+    tail = ".twilio.com/signal"
+    if host.startswith("voice-js.") and path.endswith(tail):
+        return host.removeprefix("voice-js.") + path.removesuffix(tail)
+    return "callrouter"

@@ -1,0 +1,164 @@
+"""Registers the devices behind sockets: stored before `ready`, refreshed cheaply, gone when they should be."""
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.exc import OperationalError
+
+from foundation.clock import Clock
+from foundation.db import DatabaseOverloaded
+from foundation.sids import REGISTRATION, new_sid
+from presence.refusals import AccessRefused
+from presence.registration import Endpoint, expiry
+from presence.signalling import frames
+from presence.signalling.roster import Device, Roster
+from presence.signalling.socket import Socket
+from presence.store import Key, Store
+
+log = structlog.get_logger(__name__)
+
+STORE_SECONDS = 5.0
+REGISTRATIONS = Counter("presence_registrations_total", "Registrations over sockets", ["result"])
+
+
+class Registrar:
+    """Between sockets, the roster in memory and the store."""
+
+    def __init__(
+        self, store: Store, roster: Roster, clock: Clock, node: str, *, ttl: float, grace: float
+    ) -> None:
+        self._store, self._roster, self._clock, self._node = store, roster, clock, node
+        self._ttl, self._grace = ttl, grace
+        self._touched: dict[Key, tuple[float, float]] = {}
+
+    async def register(self, socket: Socket) -> Device | None:
+        """Registers the socket's device, or extends its life; None when that failed and the client was told."""
+        now = self._clock().timestamp()
+        grant = socket.grant
+        device = self._roster.of(socket)
+        if device and device.endpoint.live(now) and device.endpoint.token_digest == grant.token_digest:
+            self._refresh(device, now)
+            REGISTRATIONS.labels("refreshed").inc()
+            return device
+        if device is None:
+            away = self._roster.returning(
+                (grant.account_sid, grant.identity), grant.token_digest, socket.agent, now
+            )
+            if away is not None:
+                away.socket = socket  # nobody else may be this device while we store
+                socket.endpoint_id = away.endpoint.endpoint_id
+        asked = Endpoint(
+            account_sid=grant.account_sid,
+            client=grant.identity,
+            endpoint_id=socket.endpoint_id,
+            sid=new_sid(REGISTRATION),
+            socket=True,
+            node=self._node,
+            key_sid=grant.key_sid,
+            token_digest=grant.token_digest,
+            token_expires_at=grant.expires_at,
+            refreshed_at=now,
+            expires_at=expiry(now, self._ttl, grant.expires_at),
+        )
+        try:
+            accepted = await self._stored(self._store.register(asked, now))
+        except AccessRefused as refused:
+            REGISTRATIONS.labels("refused").inc()
+            self._refuse(socket, refused.refusal.value.signal, refused.message)
+            return None
+        except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
+            REGISTRATIONS.labels("failed").inc()
+            log.warning("a registration was not stored", error=str(error))
+            self._refuse(socket, 31000, "the registration could not be stored; try again")
+            return None
+        self.drop(accepted.registered.evicted)
+        device = Device(endpoint=accepted.registered.endpoint, socket=socket, agent=socket.agent)
+        self._roster.add(device)
+        REGISTRATIONS.labels("stored").inc()
+        if not socket.open:
+            self.lost(socket, clean=False)
+        return device
+
+    async def unregister(self, socket: Socket) -> None:
+        """Ends the registration of this socket's device; nothing happens when it has none."""
+        device = self._roster.of(socket)
+        if device is not None:
+            await self._end(device)
+
+    def lost(self, socket: Socket, *, clean: bool) -> None:
+        """The socket is gone: its device goes too when it said so and was idle, else it has a grace to come back."""
+        device = self._roster.of(socket)
+        if device is None:
+            return
+        if clean and not socket.calls:
+            asyncio.get_running_loop().create_task(self._end(device))
+            return
+        now = self._clock().timestamp()
+        until = min(device.endpoint.expires_at, now + max(self._grace, socket.grace))
+        device.socket = None
+        device.endpoint = replace(device.endpoint, expires_at=until)
+        self._touch(device)
+
+    def drop(self, endpoints: "list[Endpoint] | tuple[Endpoint, ...]") -> None:
+        """The store has ended these (evicted, expired): their clients are told that they are offline."""
+        for endpoint in endpoints:
+            device = self._roster.find((endpoint.account_sid, endpoint.client), endpoint.endpoint_id)
+            if device is not None and device.endpoint.sid == endpoint.sid:
+                self._forget(device)
+                if device.socket is not None:
+                    device.socket.send(frames.offline())
+
+    async def sweep(self) -> None:
+        """Stores the heartbeats since the last time, then ends what has expired."""
+        touched, self._touched = self._touched, {}
+        if touched:
+            await self._stored(self._store.touch(touched))
+        self.drop(await self._stored(self._store.sweep(self._clock().timestamp())))
+
+    async def restore(self) -> None:
+        """After a start: sockets of before are gone, their devices may come back within the grace."""
+        limit = self._clock().timestamp() + self._grace
+        for endpoint in await self._stored(self._store.shorten(self._node, limit)):
+            self._roster.add(Device(endpoint=endpoint))
+
+    def _refresh(self, device: Device, now: float) -> None:
+        life = expiry(now, self._ttl, device.endpoint.token_expires_at)
+        device.endpoint = replace(device.endpoint, refreshed_at=now, expires_at=life)
+        self._touch(device)
+
+    def _touch(self, device: Device) -> None:
+        one = device.endpoint
+        self._touched[one.account_sid, one.client, one.endpoint_id] = (one.refreshed_at, one.expires_at)
+
+    async def _end(self, device: Device) -> None:
+        one = device.endpoint
+        self._forget(device)
+        now = self._clock().timestamp()
+        try:
+            await self._stored(
+                self._store.unregister(one.account_sid, one.client, now, endpoint_id=one.endpoint_id)
+            )
+        except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
+            log.warning("an endpoint was not removed; it will expire", error=str(error))
+
+    def _forget(self, device: Device) -> None:
+        one = device.endpoint
+        self._roster.remove(one)
+        self._touched.pop((one.account_sid, one.client, one.endpoint_id), None)
+
+    def _refuse(self, socket: Socket, code: int, message: str) -> None:
+        """Whatever was registered on the socket is not any more."""
+        device = self._roster.of(socket)
+        if device is not None:
+            self._forget(device)
+        socket.send(frames.error(code, message))
+        socket.send(frames.offline())
+
+    async def _stored(self, future: "Future[Any]") -> Any:
+        async with asyncio.timeout(STORE_SECONDS):
+            return await asyncio.wrap_future(future)
+

@@ -1,0 +1,474 @@
+"""The simulated carrier against a small router of our own: real HTTP, real RTP, signatures both ways.
+
+The router here keeps the protocol page's words with as little code as can be: it checks `v1` signatures with
+the foundation's verifier and answers calls with a bare RTP echo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+
+from callrouter.audio.ear import Ear, dominant_hz
+from callrouter.audio.sources import Tone
+from callrouter.carriers.simulator import (
+    CallEnded,
+    CallRefused,
+    Cause,
+    DialScript,
+    Ending,
+    Faults,
+    Outcome,
+    RouterUnreachable,
+    SimulatedCarrier,
+)
+from callrouter.carriers.simulator import link as link_module
+from callrouter.carriers.simulator.rtp import RtpSession
+from callrouter.voice.media.dtmf import DigitReader
+from callrouter.voice.media.g711 import decode
+from callrouter.voice.media.packet import parse_rtp
+from foundation.outbound.signature import SignatureRefused, sign_body, verify_body
+
+SECRET = "a-carrier-secret-of-this-test"
+
+
+class EchoPhone:
+    """A UDP port that sends every packet back and keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(0.2)
+        self.packets: list[bytes] = []
+        self._running = True
+        self._thread = threading.Thread(target=self._echo)
+        self._thread.start()
+
+    @property
+    def sdp(self) -> str:
+        port = self.socket.getsockname()[1]
+        lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
+        lines += [f"m=audio {port} RTP/AVP 0 96", "a=rtpmap:0 PCMU/8000", "a=rtpmap:96 telephone-event/8000"]
+        return "\r\n".join(lines) + "\r\n"
+
+    def heard(self) -> float | None:
+        sound = b"".join(p.payload for p in map(parse_rtp, self.packets[-50:]) if p and p.payload_type == 0)
+        return dominant_hz(decode(sound))
+
+    def digits(self) -> str:
+        reader = DigitReader()
+        packets = [p for p in map(parse_rtp, self.packets) if p and p.payload_type == 96]
+        return "".join(reader.read(p.ssrc, p.timestamp, p.payload) or "" for p in packets)
+
+    def close(self) -> None:
+        self._running = False
+        self._thread.join(5)
+        self.socket.close()
+
+    def _echo(self) -> None:
+        while self._running:
+            try:
+                data, sender = self.socket.recvfrom(2000)
+            except TimeoutError:
+                continue
+            self.packets.append(data)
+            self.socket.sendto(data, sender)
+
+
+class FakeRouter:
+    """`received` are the accepted bodies with their paths; `refused` the reasons of 403s."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.refused: list[str] = []
+        self.answers: list[tuple[int, dict[str, Any]]] = []  # used up before the usual answer
+        router = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, answer = router.take(self.path, dict(self.headers), body)
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+        stamp, signature = headers.get("X-Callrouter-Timestamp"), headers.get("X-Callrouter-Signature")
+        try:
+            verify_body([SECRET], stamp, signature, body, time.time())
+        except SignatureRefused as refused:
+            self.refused.append(refused.reason)
+            return 403, {"code": 20403, "message": refused.reason}
+        self.received.append((path, json.loads(body)))
+        if self.answers:
+            return self.answers.pop(0)
+        return (201, {"call_sid": "CA1"}) if path.endswith("/calls") else (200, {"status": "ok"})
+
+    def events(self) -> list[str]:
+        return [body["type"] for path, body in self.received if path.endswith("/events")]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self._thread.join(5)
+        self.server.server_close()
+
+
+def command(carrier: SimulatedCarrier, call_id: str, type: str, **fields: Any) -> requests.Response:
+    key = fields.pop("key", uuid.uuid4().hex)
+    body = json.dumps({"id": key, "type": type, **fields}).encode()
+    now = int(time.time())
+    headers = {"X-Callrouter-Timestamp": str(now), "X-Callrouter-Signature": sign_body(SECRET, now, body)}
+    url = f"{carrier.control_url}/calls/{call_id}/commands"
+    return requests.post(url, data=body, headers=headers, timeout=5)
+
+
+async def commanded(carrier: SimulatedCarrier, call_id: str, type: str, **fields: Any) -> int:
+    response = await asyncio.to_thread(command, carrier, call_id, type, **fields)
+    return response.status_code
+
+
+@contextmanager
+def echo_phone() -> Iterator[EchoPhone]:
+    phone = EchoPhone()
+    try:
+        yield phone
+    finally:
+        phone.close()
+
+
+@pytest.fixture
+def router() -> Iterator[FakeRouter]:
+    router = FakeRouter()
+    yield router
+    router.close()
+
+
+@asynccontextmanager
+async def carrier_of(router: FakeRouter, **options: Any) -> AsyncIterator[SimulatedCarrier]:
+    async with asyncio.timeout(30), SimulatedCarrier("acme", SECRET, router.url, **options) as carrier:
+        yield carrier
+
+
+def test_a_call_in_is_answered_heard_pressed_and_hung_up(router: FakeRouter) -> None:
+    """The whole life of a call: a tone goes out, its echo comes back, keys arrive as RFC 4733 events."""
+
+    async def scenario() -> None:
+        with echo_phone() as far:
+            async with carrier_of(router) as carrier:
+                call = await carrier.call("+15550100", "+15550199", source=Tone(hz=700))
+                path, body = router.received[0]
+                assert path == "/carriers/acme/calls"
+                assert (body["from"], body["to"], body["id"]) == ("+15550100", "+15550199", call.id)
+                assert call.call_sid == "CA1"
+                assert await commanded(carrier, call.id, "ring") == 202
+                await call.ringing
+                assert not call.answered.done()
+                assert await commanded(carrier, call.id, "answer", sdp=far.sdp) == 202
+                await call.answered
+                assert await call.heard(0.5) == pytest.approx(700, abs=3)
+                assert far.heard() == pytest.approx(700, abs=3)
+                await call.press("12#")
+                await call.heard(0.2)
+                assert far.digits() == "12#"
+                assert call.rtp.digits_received == "12#"
+                await call.press("9", signalled=True)
+                await call.hangup()
+                assert (await call.ended) == Ending(by="carrier", cause=Cause.NORMAL)
+                assert router.events() == ["dtmf", "hangup"]
+                report = call.report()
+                assert report.answered_after is not None
+                assert report.heard_hz == pytest.approx(700, abs=3)
+                assert report.packets_lost == 0
+                assert report.packets_received > 20
+                assert await commanded(carrier, call.id, "hangup") == 404
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "cause"),
+    [
+        ("reject", {"cause": "busy"}, Cause.BUSY),
+        ("reject", {"cause": "rejected"}, Cause.REJECTED),
+        ("hangup", {"cause": "normal"}, Cause.NORMAL),
+        ("hangup", {"cause": "a cause of tomorrow"}, Cause.NORMAL),
+        ("hangup", {"cause": ["normal"]}, Cause.NORMAL),
+    ],
+)
+def test_the_router_ends_a_call(router: FakeRouter, type: str, fields: dict[str, Any], cause: Cause) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            call = await carrier.call("+15550100", "+15550199")
+            assert await commanded(carrier, call.id, type, **fields) == 202
+            assert await call.ended == Ending(by="router", cause=cause)
+            with pytest.raises(CallEnded, match=str(cause)):
+                await call.answered
+
+    asyncio.run(scenario())
+
+
+def test_a_dial_rings_answers_with_a_tone_and_is_ended_by_the_router(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        script = DialScript(answer_after=0.05, source=Tone(hz=950))
+        async with carrier_of(router, script=script) as carrier:
+            ear = RtpSession(Tone(hz=480), call_ear := Ear())
+            await ear.open("127.0.0.1")
+            fields = {"from": "+15550199", "to": "+15550142", "sdp": ear.offer(), "timeout": 20}
+            assert await commanded(carrier, "CA7", "dial", **fields) == 202
+            call = await carrier.dialled()
+            await call.answered
+            assert (call.from_, call.to, call.call_sid) == ("+15550199", "+15550142", "CA7")
+            async with asyncio.timeout(5):
+                while "answered" not in router.events():
+                    await asyncio.sleep(0.01)
+            assert router.events() == ["ringing", "answered"]
+            ear.connect(router.received[-1][1]["sdp"])
+            assert await call.heard(0.4) == pytest.approx(480, abs=3)
+            assert await call_ear.heard(0.4) == pytest.approx(950, abs=3)
+            assert await commanded(carrier, "CA7", "hangup", cause="normal") == 202
+            assert (await call.ended).by == "router"
+            ear.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.REJECT, Outcome.FAIL, Outcome.UNREACHABLE])
+def test_a_dial_fails_at_once(router: FakeRouter, outcome: Outcome) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router, script=lambda _from, _to: DialScript(outcome=outcome)) as carrier:
+            await dial(carrier, timeout=20)
+            call = await carrier.dialled()
+            assert await call.ended == Ending(by="carrier", cause=Cause(outcome))
+            await eventually(lambda: router.events() == ["failed"])
+            assert router.received[-1][1]["cause"] == outcome
+
+    asyncio.run(scenario())
+
+
+def test_a_dial_that_nobody_answers_ends_at_the_routers_timeout(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router, script=DialScript(outcome=Outcome.NO_ANSWER)) as carrier:
+            await dial(carrier, timeout=0.1)
+            call = await carrier.dialled()
+            assert (await call.ended).cause is Cause.NO_ANSWER
+            await eventually(lambda: router.events() == ["ringing", "failed"])
+
+    asyncio.run(scenario())
+
+
+def test_cancel_stops_the_ringing_and_nothing_more_is_told(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router, script=DialScript(answer_after=10)) as carrier:
+            await dial(carrier, timeout=20)
+            call = await carrier.dialled()
+            await call.ringing
+            assert await commanded(carrier, "CA7", "cancel") == 202
+            assert await call.ended == Ending(by="router", cause=Cause.CANCELED)
+            assert await commanded(carrier, "CA7", "cancel") == 404
+        assert router.events() == ["ringing"]
+
+    asyncio.run(scenario())
+
+
+def test_a_repeated_command_is_answered_as_before_and_done_once(router: FakeRouter) -> None:
+    """docs/protocols/carrier.md: the command's id is the idempotency key."""
+
+    async def scenario() -> None:
+        async with carrier_of(router, script=DialScript(outcome=Outcome.BUSY)) as carrier:
+            for _ in range(3):
+                assert await dial(carrier, timeout=20, key="one") == 202
+            await eventually(lambda: router.events() == ["failed"])
+            assert (await carrier.dialled()).id == "CA7"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(carrier.dialled(), 0.2)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "status"),
+    [
+        ("hangup", {}, 404),
+        ("dial", {"from": "+1", "to": "+2"}, 400),
+        ("dial", {"from": "+1", "to": "+2", "sdp": "v=0"}, 400),
+        ("dial", {"from": "+1", "to": 2, "sdp": "v=0"}, 400),
+    ],
+)
+def test_a_command_that_cant_be_done_is_refused(
+    router: FakeRouter, type: str, fields: dict[str, Any], status: int
+) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            assert await commanded(carrier, "nobody", type, **fields) == status
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_without_pcmu_ends_the_call(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            call = await carrier.call("+15550100", "+15550199")
+            opus = "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n"
+            assert await commanded(carrier, call.id, "answer", sdp=opus) == 400
+            assert (await call.ended).cause is Cause.FAILED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"{}"),
+        ({"X-Callrouter-Timestamp": "1", "X-Callrouter-Signature": sign_body(SECRET, 1, b"{}")}, b"{}"),
+        ({"X-Callrouter-Timestamp": "now", "X-Callrouter-Signature": "v1=00"}, b"{}"),
+    ],
+)
+def test_an_unsigned_or_old_command_changes_nothing(
+    router: FakeRouter, headers: dict[str, str], body: bytes
+) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            url = f"{carrier.control_url}/calls/x/commands"
+            response = await asyncio.to_thread(requests.post, url, data=body, headers=headers, timeout=5)
+            assert response.status_code == 403
+            assert "message" in response.json()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"id":1,"type":"ring"}', b'{"id":"","type":"ring"}', b"\xff"]
+)
+def test_a_signed_command_that_is_none_is_a_bad_request(router: FakeRouter, body: bytes) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            now = int(time.time())
+            sign = {
+                "X-Callrouter-Timestamp": str(now),
+                "X-Callrouter-Signature": sign_body(SECRET, now, body),
+            }
+            url = f"{carrier.control_url}/calls/x/commands"
+            response = await asyncio.to_thread(requests.post, url, data=body, headers=sign, timeout=5)
+            assert response.status_code == 400
+
+    asyncio.run(scenario())
+
+
+def test_events_are_retried_until_the_router_takes_them(
+    router: FakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/protocols/carrier.md: retry everything that was not answered 2xx or 4xx."""
+    monkeypatch.setattr(link_module, "FIRST_PAUSE", 0.01)
+
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            call = await carrier.call("+15550100", "+15550199")
+            router.answers = [(500, {}), (503, {})]
+            await call.hangup()
+            ids = {body["event_id"] for path, body in router.received if path.endswith("/events")}
+            assert router.events() == ["hangup"] * 3
+            assert len(ids) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_call_says_why(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            router.answers = [(404, {"code": 21421, "message": "No such number here."})]
+            with pytest.raises(CallRefused, match="No such number here") as refused:
+                await carrier.call("+15550100", "+15550000")
+            assert (refused.value.status, refused.value.code) == (404, 21421)
+            assert len(router.received) == 1
+            await eventually(lambda: not carrier.calls)
+
+    asyncio.run(scenario())
+
+
+def test_no_router_is_an_error_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "FIRST_PAUSE", 0.001)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+        async def scenario() -> None:
+            async with asyncio.timeout(20), SimulatedCarrier("acme", SECRET, url) as carrier:
+                with pytest.raises(RouterUnreachable, match="6 attempts"):
+                    await carrier.call("+15550100", "+15550199")
+
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("faults", "events", "refused"),
+    [
+        (Faults(duplicates=2), ["dtmf"] * 3 + ["hangup"] * 3, 0),
+        (Faults(late=0.05), ["dtmf", "hangup"], 0),
+        (Faults(reorder=True), ["hangup", "dtmf"], 0),
+        (Faults(unsigned=True), [], 2),
+        (Faults(clock_offset=-400), [], 2),
+        (Faults(clock_offset=200), ["dtmf", "hangup"], 0),
+    ],
+)
+def test_misbehaviour_is_what_it_says(
+    router: FakeRouter, faults: Faults, events: list[str], refused: int
+) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            call = await carrier.call("+15550100", "+15550199")
+            carrier.faults = faults
+            await call.press("5", signalled=True)
+            await call.hangup()
+            assert router.events() == events
+            assert len(router.refused) == refused
+
+    asyncio.run(scenario())
+
+
+def test_a_replay_is_the_same_request_byte_for_byte(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        async with carrier_of(router) as carrier:
+            await carrier.call("+15550100", "+15550199")
+            first = carrier.sent[0]
+            again = await carrier.replay(first)
+            assert (again.body, again.headers) == (first.body, first.headers)
+            assert router.received[0] == router.received[1]
+
+    asyncio.run(scenario())
+
+
+async def dial(carrier: SimulatedCarrier, **fields: Any) -> int:
+    phone = RtpSession(Tone(hz=480), Ear())
+    await phone.open("127.0.0.1")
+    fields = {"from": "+15550199", "to": "+15550142", "sdp": phone.offer(), **fields}
+    phone.close()
+    return await commanded(carrier, "CA7", "dial", **fields)
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,153 @@
+"""The API on a real server, and Twilio's own Python library as the client that judges it."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import contract
+import pytest
+from flask import Flask
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from callrouter.api.blueprint import create_api
+from callrouter.directory import accounts, credentials, keys
+from callrouter.models import Base
+from foundation.clock import utc_now
+from foundation.db import Database
+from foundation.keys import Keys
+from foundation.sids import ACCOUNT, API_KEY, new_sid
+from foundation.webserver.bridge import WsgiBridge
+from foundation.webserver.errors import ApiError, handle_errors
+from foundation.webserver.serve import Listener, serve
+
+SECONDS = 10
+
+
+@dataclass
+class RecordedCalls:
+    """An engine that notes what it is asked for; calls in `dead` have ended meanwhile."""
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+
+    def end(self, account_sid: str, call_sid: str, status: str) -> None:
+        self._note("end", account_sid, call_sid, status)
+
+    def replace(self, account_sid: str, call_sid: str, **document: Any) -> None:
+        self._note("replace", account_sid, call_sid, document)
+
+    def adjust(self, account_sid: str, call_sid: str, **changes: Any) -> None:
+        self._note("adjust", account_sid, call_sid, changes)
+
+    def _note(self, what: str, account_sid: str, call_sid: str, how: Any) -> None:
+        if call_sid in self.dead:
+            raise ApiError(400, 21220, "The call is not in progress.")
+        self.asked.append((what, account_sid, call_sid, how))
+
+
+class CheckedHttpClient(TwilioHttpClient):
+    """Twilio's transport, which holds every answer against Twilio's published contract."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=SECONDS)
+        self.requests: list[str] = []
+
+    def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        response = super().request(method, url, *args, **options)
+        self.requests.append(f"{method} {url}")
+        if contract.present():
+            wrong = contract.faults(method, urlsplit(url).path, response.status_code, response.text)
+            assert not wrong, f"{method} {url}: {wrong}"
+        return response
+
+
+@dataclass
+class Deployment:
+    """The server under test, and what a test needs to fill its database."""
+
+    url: str
+    database: Database
+    keys: Keys
+    live: RecordedCalls
+
+    def write(self, work: Callable[[Any], Any]) -> Any:
+        return self.database.write(work).result(SECONDS)
+
+    def account(self, owner: str | None = None, name: str = "Acme") -> tuple[str, str]:
+        """A new account's SID and auth token."""
+        sid, token = new_sid(ACCOUNT), credentials.new_secret()
+        sealed = credentials.seal(self.keys, token)
+        now = utc_now().timestamp()
+        self.write(
+            lambda c: accounts.create(c, sid=sid, friendly_name=name, credential=sealed, now=now, owner=owner)
+        )
+        return sid, token
+
+    def key(self, account_sid: str, *, main: bool = False) -> tuple[str, str]:
+        sid, secret = new_sid(API_KEY), credentials.new_secret()
+        sealed = credentials.seal(self.keys, secret)
+        self.write(
+            lambda c: keys.create(c, account_sid=account_sid, sid=sid, credential=sealed, now=1.0, main=main)
+        )
+        return sid, secret
+
+    def client(self, username: str, password: str, account_sid: str | None = None) -> Client:
+        client = Client(username, password, account_sid, http_client=CheckedHttpClient())
+        client.api.base_url = self.url
+        return client
+
+
+class _OpenPort(Listener):
+    """Tells which port it got."""
+
+    def __init__(self, port: "asyncio.Future[int]") -> None:
+        super().__init__(bind="127.0.0.1:0")
+        object.__setattr__(self, "port", port)
+
+    def open(self) -> socket.socket:
+        opened = super().open()
+        opened.listen(64)  # so that a client may come before the server does
+        self.port.set_result(opened.getsockname()[1])  # type: ignore[attr-defined]
+        return opened
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder: Path = tmp_path_factory.mktemp("compat")
+    database = Database(f"sqlite:///{folder / 'router.sqlite3'}")
+    Base.metadata.create_all(database.writer_engine)
+    keys, live = Keys(["k" * 32]), RecordedCalls()
+    app = Flask("compat")
+    handle_errors(app)
+    app.register_blueprint(create_api(database, keys, live))
+    bridge = WsgiBridge(app, threads=4)
+    loop = asyncio.new_event_loop()
+    port, stop = loop.create_future(), asyncio.Event()
+    ready = threading.Event()
+    port.add_done_callback(lambda _port: ready.set())
+    serving = serve(bridge, [_OpenPort(port)], stop)
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serving), daemon=True)
+    thread.start()
+    assert ready.wait(SECONDS), "the server did not start"
+    yield Deployment(f"http://127.0.0.1:{port.result()}", database, keys, live)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(SECONDS)
+    loop.close()
+    bridge.close()
+    database.close()
+
+
+@pytest.fixture
+def account(deployment: Deployment) -> tuple[str, str]:
+    return deployment.account()
+
+
+@pytest.fixture
+def client(deployment: Deployment, account: tuple[str, str]) -> Client:
+    return deployment.client(*account)

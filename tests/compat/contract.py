@@ -1,0 +1,93 @@
+"""Judges answers by Twilio's published OpenAPI file: status, keys, types, enumerations, patterns.
+
+A small reader of the part of OpenAPI that the file uses for answers; the file is not ours, so it lies beside the
+repository and the check is left out where it is absent.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twilio.base.exceptions import TwilioException, TwilioRestException
+
+FILE = Path(__file__).parents[3] / "shared/openapi/twilio_api_v2010.json"
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list,),
+}
+
+
+def present() -> bool:
+    return FILE.exists()
+
+
+def refusal(attempt: Callable[[], Any]) -> tuple[int, int]:
+    """The HTTP status and Twilio's code of what is refused; for lists the library keeps only the answer's text."""
+    with pytest.raises(TwilioException) as caught:
+        attempt()
+    if isinstance(caught.value, TwilioRestException):
+        return caught.value.status, caught.value.code
+    error = json.loads(str(caught.value.args[1]).partition(" ")[2].partition(" ")[2])
+    return error["status"], error["code"]
+
+
+def faults(method: str, path: str, status: int, body: str) -> list[str]:
+    """What is wrong with an answer; empty when nothing is."""
+    if status >= 400:
+        keys = set(json.loads(body))
+        return [] if keys == {"code", "message", "more_info", "status"} else [f"error keys {sorted(keys)}"]
+    responses = _operation(method, path)["responses"]
+    if str(status) not in responses:
+        return [f"status {status}, not one of {sorted(responses)}"]
+    content = responses[str(status)].get("content")
+    if content is None:
+        return [] if body == "" else ["a body where there is none"]
+    return list(_compare(json.loads(body), content["application/json"]["schema"], ""))
+
+
+@cache
+def _document() -> Any:
+    return json.loads(FILE.read_text())
+
+
+def _operation(method: str, path: str) -> Any:
+    found = []
+    for template, operations in _document()["paths"].items():
+        pattern = re.sub(r"\{\w+\}", "[^/]+", template.replace(".", r"\."))
+        if re.fullmatch(pattern, path) and method.lower() in operations:
+            found.append((template.count("{"), operations[method.lower()]))
+    assert found, f"Twilio has no {method} {path}"
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _compare(value: Any, schema: Any, where: str) -> Any:
+    if "$ref" in schema:
+        schema = _document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if value is None:
+        if not schema.get("nullable"):
+            yield f"{where} is null"
+        return
+    kind = schema.get("type")
+    if kind and (not isinstance(value, TYPES[kind]) or (kind != "boolean" and isinstance(value, bool))):
+        yield f"{where} is {value!r}, not a {kind}"
+    elif "enum" in schema and value not in schema["enum"]:
+        yield f"{where} is {value!r}, not one of {schema['enum']}"
+    elif "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"{where} is {value!r}, which {schema['pattern']} does not match"
+    elif kind == "array":
+        for number, item in enumerate(value):
+            yield from _compare(item, schema["items"], f"{where}[{number}]")
+    elif schema.get("properties"):
+        names = set(schema["properties"])
+        if names != set(value):
+            yield f"{where} has the wrong keys {sorted(names ^ set(value))}"
+        for name in names & set(value):
+            yield from _compare(value[name], schema["properties"][name], f"{where}.{name}")

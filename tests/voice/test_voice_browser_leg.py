@@ -1,0 +1,332 @@
+"""Browser legs, datagram by datagram: checks, fingerprints, restarts, consent, moves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from voice_peers import CERTIFICATE, Browser, HandBrowser, Phone, run, until, voice_node
+
+from callrouter.voice.client import VoiceClient, VoiceError
+from callrouter.voice.legs.dtls import Dtls, DtlsState
+
+
+async def hand(client: VoiceClient, leg: str = "W") -> HandBrowser:
+    browser = await HandBrowser.open()
+    browser.take((await client.request("leg.create", leg=leg, kind="webrtc", sdp=browser.sdp()))["sdp"])
+    return browser
+
+
+async def stats(client: VoiceClient, leg: str = "W") -> dict[str, Any]:
+    return await client.request("leg.stats", leg=leg)
+
+
+async def heard(client: VoiceClient, count: int, leg: str = "W") -> None:
+    async with asyncio.timeout(5):
+        while (await stats(client, leg))["packets_received"] < count:
+            await asyncio.sleep(0.02)
+
+
+def test_wrong_fingerprint_never_comes_up() -> None:
+    """A man in the middle has another certificate than the one in the signalled SDP."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await HandBrowser.open()
+            browser.fingerprint = ":".join(["AA"] * 32)
+            browser.take((await client.request("leg.create", leg="W", kind="webrtc", sdp=browser.sdp()))["sdp"])
+            await browser.connect()
+            lost = await events.wait("leg.lost", "W")
+            assert lost.data["reason"] == "dtls_failed"
+            assert "fingerprint" in lost.data["message"]
+            browser.speak()
+            await asyncio.sleep(0)
+            assert not (await stats(client))["up"]
+            assert not events.of("leg.up")
+
+    run(scenario())
+
+
+def test_wrong_password_and_unknown_ufrag() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (node, client, events):
+            browser = await hand(client)
+            answer = await browser.check(browser.check_message(pwd="wrong" * 5))
+            assert answer.error_code == 401
+            browser.send(browser.check_message(username="nobody:hand"))
+            browser.send(b"\x16\xfe\xfd" + bytes(30))  # a handshake from an address without a check
+            browser.send(b"\x80\x00" + bytes(170))
+            await until(lambda: node.stats()["stray_datagrams"] == 3)
+            assert (await stats(client))["far_end"] is None
+            assert len(browser.answers) == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("setup", ["active", "passive"])
+def test_both_dtls_roles_when_we_offer(setup: str) -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await HandBrowser.open()
+            offer = (await client.request("leg.create", leg="W", kind="webrtc"))["sdp"]
+            assert "a=setup:actpass\r\n" in offer
+            browser.take(offer)
+            browser.setup, browser.their_setup = setup, "passive" if setup == "active" else "active"
+            await client.request("leg.accept", leg="W", sdp=browser.sdp())
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.speak(count=3)
+            await heard(client, 3)
+            await until(lambda: len(browser.received) > 3)
+
+    run(scenario())
+
+
+def test_browser_may_be_faster_than_its_answer() -> None:
+    """Checks and the whole handshake arrive before the signalled SDP: up only when that proves them."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await HandBrowser.open()
+            browser.take((await client.request("leg.create", leg="W", kind="webrtc"))["sdp"])
+            await browser.connect()
+            assert not events.of("leg.up")
+            browser.setup = "active"
+            await client.request("leg.accept", leg="W", sdp=browser.sdp())
+            await events.wait("leg.up", "W")
+
+    run(scenario())
+
+
+def test_lost_handshake_flight_is_repeated() -> None:
+    """The DTLS timer of the node, one second at first."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.check()
+            real, lost = browser.datagram_received, []
+
+            def lossy(data: bytes, addr: Any) -> None:
+                if 20 <= data[0] < 64 and not lost:
+                    lost.append(data)
+                    return
+                real(data, addr)
+
+            browser.datagram_received = lossy
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            assert lost
+
+    run(scenario())
+
+
+def test_ice_restart_keeps_keys_and_moves() -> None:
+    """voice-sdk-protocol 6: only ufrag, password and address change."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.speak(count=2)
+            await heard(client, 2)
+            again = await client.request("leg.restart", leg="W", sdp=browser.sdp())
+            assert f"a=ice-ufrag:{browser.their_ufrag}\r\n" in again["sdp"], "the same credentials: nothing new"
+            old = browser.check_message()
+            browser.ufrag, browser.pwd = "other", "q" * 24
+            answer = await client.request("leg.restart", leg="W", sdp=browser.sdp())
+            assert answer["created"] is False
+            before = browser.their_ufrag
+            browser.take(answer["sdp"])
+            assert browser.their_ufrag != before
+            browser.speak()  # audio does not wait for the new path
+            await heard(client, 3)
+            await browser.move()
+            answers = len(browser.answers)
+            browser.send(old)
+            await browser.check()
+            browser.speak()
+            await heard(client, 4)
+            port = browser.transport.get_extra_info("sockname")[1]
+            assert (await stats(client))["far_end"] == f"127.0.0.1:{port}"
+            count = len(browser.received)
+            await until(lambda: len(browser.received) > count)
+            assert len(browser.answers) == answers + 1, "a check with the old password is nobody's"
+            assert len(events.of("leg.up")) == 1
+
+    run(scenario())
+
+
+def test_copied_check_does_not_move_the_audio() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.speak()
+            await heard(client, 1)
+            place = (await stats(client))["far_end"]
+            thief = await HandBrowser.open()
+            thief.target = browser.target
+            seen = browser.check_message()
+            await browser.check(seen)
+            thief.send(seen)  # replayed
+            await thief.check(browser.check_message())  # and even a fresh one, without keys
+            browser.speak()
+            await heard(client, 2)
+            assert (await stats(client))["far_end"] == place
+
+    run(scenario())
+
+
+def test_replayed_and_forged_audio_is_dropped() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            sent: list[bytes] = []
+            send = browser.send
+            browser.send = lambda data: (sent.append(data), send(data))[1]
+            browser.speak()
+            await heard(client, 1)
+            send(sent[0])
+            send(sent[0][:20] + bytes(len(sent[0]) - 20))
+            async with asyncio.timeout(5):
+                while (await stats(client))["packets_dropped"] < 2:
+                    await asyncio.sleep(0.01)
+            assert (await stats(client))["packets_received"] == 1
+
+    run(scenario())
+
+
+def test_consent_loss_and_return() -> None:
+    """RFC 7675 seen from a lite agent: no checks for a while is a loss; new checks bring the leg back."""
+
+    async def scenario() -> None:
+        async with voice_node(consent_timeout=0.5) as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            lost = await events.wait("leg.lost", "W")
+            assert lost.data["reason"] == "consent"
+            await browser.check()
+            await events.wait("leg.up", "W", 2)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("checked", "reason"), [(False, "ice_timeout"), (True, "dtls_timeout")])
+def test_set_up_has_an_end(checked: bool, reason: str) -> None:
+    async def scenario() -> None:
+        async with voice_node(setup_timeout=0.4) as (_, client, events):
+            browser = await hand(client)
+            if checked:
+                await browser.check()
+            assert (await events.wait("leg.lost", "W")).data["reason"] == reason
+
+    run(scenario())
+
+
+def test_far_end_that_closes_its_media() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.dtls.close()
+            browser.flush()
+            assert (await events.wait("leg.lost", "W")).data["reason"] == "far_end_closed"
+
+    run(scenario())
+
+
+def test_new_certificate_of_the_browser_means_new_keys() -> None:
+    """Another Device takes the call over by its connect token: a real offer for the same leg."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            first = await hand(client)
+            await first.connect()
+            await events.wait("leg.up", "W")
+            second = Browser(1000)
+            answer = await client.request("leg.restart", leg="W", sdp=await second.offer())
+            assert answer["created"] is False
+            await second.take(answer["sdp"])
+            await events.wait("leg.up", "W", 2)
+            phone = await Phone.open(600)
+            phone.call((await client.request("leg.create", leg="P", kind="rtp", sdp=phone.sdp()))["sdp"])
+            await client.request("bridge.make", legs=["W", "P"])
+            await asyncio.gather(phone.hears(1000), second.hears(600))
+            await second.close()
+            phone.close()
+
+    run(scenario())
+
+
+def test_restarted_node_builds_the_leg_anew() -> None:
+    """voice-sdk-protocol 6: the client's reinvite meets a node that never saw the call."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            first = certificate(browser)
+        async with voice_node() as (_, client, events):
+            browser.dtls = Dtls(CERTIFICATE)
+            answer = await client.request("leg.restart", leg="W", sdp=browser.sdp())
+            assert answer["created"] is True
+            browser.take(answer["sdp"])
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            assert certificate(browser) != first
+
+    run(scenario())
+
+
+def certificate(browser: HandBrowser) -> bytes:
+    found = browser.dtls._connection.get_peer_certificate(as_cryptography=True)
+    assert found is not None
+    return found.signature
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (("111 0", "111"), "no_common_codec", "needs PCMU; it has opus"),
+        (("a=ice-pwd", "a=nothing"), "bad_sdp", "ice-pwd"),
+        (("a=fingerprint", "a=nothing"), "bad_sdp", "fingerprint"),
+        (("a=rtcp-mux", "a=nothing"), "bad_sdp", "rtcp-mux"),
+        (("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "bad_sdp", "UDP/TLS/RTP/SAVPF"),
+        (("m=audio", "m=video"), "bad_sdp", "no audio section"),
+    ],
+)
+def test_unusable_offers_are_refused_and_leave_nothing(change: tuple[str, str], code: str, message: str) -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            browser = await HandBrowser.open()
+            with pytest.raises(VoiceError, match=message) as caught:
+                await client.request("leg.create", leg="W", kind="webrtc", sdp=browser.sdp().replace(*change))
+            assert caught.value.code == code
+            assert (await client.request("node.legs"))["legs"] == []
+            assert not events.all
+
+    run(scenario())
+
+
+def test_unknown_checks_never_raise(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            browser = await hand(client)
+            good = browser.check_message()
+            for place in range(len(good)):
+                browser.send(good[:place] + b"\xff" + good[place + 1 :])
+            browser.send(good)
+            await until(lambda: any(answer.error_code is None for answer in browser.answers))
+            assert browser.dtls.state is DtlsState.NEW
+
+    run(scenario())
+    assert not caplog.records
