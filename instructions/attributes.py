@@ -133,9 +133,7 @@ def choice(*words: W, name: str | None = None) -> Kind[W]:
 
 
 def words(*allowed: str) -> Kind[tuple[str, ...]]:
-    """A list of words: split at anything but letters and hyphens, as Python's helper library writes `['a',
-    'b']`.
-    """
+    """Words between anything but letters and hyphens: Python's helper library writes `['a', 'b']`."""
     name = "some of " + ", ".join(allowed)
 
     def read(value: str) -> tuple[str, ...]:

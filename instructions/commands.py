@@ -10,9 +10,7 @@ Params = tuple[tuple[str, str], ...]
 
 
 class FinishReason(StrEnum):
-    """Why a session's program is over. In a screening session only END_OF_DOCUMENT means: put the callee
-    through.
-    """
+    """Why a session's program is over. In a screening only END_OF_DOCUMENT means: put the callee through."""
 
     END_OF_DOCUMENT = "end_of_document"
     HANGUP = "hangup"
@@ -43,9 +41,7 @@ class ClientTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Request a document. The engine adds the standard parameters, and DialCallSid when `leg` names a
-    dialled leg.
-    """
+    """Request a document. The engine adds the standard parameters; DialCallSid when there is a `leg`."""
 
     fetch: str
     url: str

@@ -7,6 +7,7 @@ runs.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def parse(body: bytes, content_type: str | None = None) -> Document:
     """
     if len(body) > MAX_BYTES:
         raise DocumentError(11750, f"the document has {len(body)} bytes; at most {MAX_BYTES} are run")
-    if not body.strip():
+    if not body.removeprefix(codecs.BOM_UTF8).strip():
         raise DocumentError(11770, "the answer is empty; answer with <Response/> to do nothing")
     plain = content_type is not None and _is_plain_text(content_type)
     try:

@@ -1,6 +1,4 @@
-"""What happened, in the past tense. `at` is unix seconds; durations are differences of it, so no clock is
-needed.
-"""
+"""What happened, in the past tense. `at` is unix seconds; durations are differences of it: no clock is needed."""
 
 from __future__ import annotations
 

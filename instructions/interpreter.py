@@ -7,6 +7,7 @@ cap on documents.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import replace
 from functools import lru_cache
 
@@ -90,7 +91,9 @@ class _Session:
         origin = self.state.origin
         if origin.twiml is not None:
             self._set(documents=self.state.documents + 1)
-            self._load(origin.twiml.encode("utf-8", "replace"), None, None, None)
+            # Text has no encoding; with a byte order mark, whatever its XML declaration says does not matter.
+            body = codecs.BOM_UTF8 + origin.twiml.removeprefix("\ufeff").encode("utf-8", "replace")
+            self._load(body, None, None, None)
         elif origin.url is not None:
             self._request(Request(fetch="", url=origin.url, method=origin.method))
         else:
@@ -186,9 +189,7 @@ class _Session:
         self._request(Request(fetch="", url=url, method=goto.method, params=goto.params, leg=goto.leg))
 
     def _reload(self) -> tuple[Document, Frame, Verb] | None:
-        """The running document again. After an upgrade it may read differently: then the call ends, nobody
-        guesses.
-        """
+        """The running document again. Should an upgrade read it differently, the call ends: nobody guesses."""
         frame = self.state.frames[-1]
         try:
             document = _parse(frame.document)
@@ -219,9 +220,7 @@ class _Session:
     # -- the call
 
     def _hung_up(self) -> None:
-        """The own leg is gone. The running verb still reports to its `action`; what that answers has no
-        effect.
-        """
+        """The own leg is gone. The running verb still reports to its `action`; the answer has no effect."""
         found = self._reload() if self.state.waiting is Waiting.VERB else None
         if found:
             _, frame, verb = found

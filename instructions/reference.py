@@ -1,6 +1,4 @@
-"""`python -m instructions.reference` prints the reference of verbs and attributes from the very tables that
-parse them.
-"""
+"""`python -m instructions.reference` prints the reference of verbs and attributes, from the tables that parse."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Where a session is: all that `advance` needs beside the event. It goes to JSON and back between any two
-events.
-"""
+"""Where a session is: all that `advance` needs beside the event, JSON-able between any two events."""
 
 from __future__ import annotations
 
@@ -70,9 +68,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One session. `frames` is a stack, the last one runs; `documents` counts those asked for or given
-    inline.
-    """
+    """One session. The last of `frames` runs; `documents` counts those asked for or given inline."""
 
     role: Role
     caller: str

@@ -52,9 +52,7 @@ def _script(server: Server) -> ScriptDirectory:
     return ScriptDirectory(str(HERE / server), version_locations=[str(versions)])
 
 
-def _run(
-    database_url: str, script: ScriptDirectory, revision: str, steps: Callable[[Any, Any], Any]
-) -> None:
+def _run(database_url: str, script: ScriptDirectory, revision: str, steps: Callable[[Any, Any], Any]) -> None:
     from alembic.config import Config
 
     engine = create_engine(database_url, poolclass=NullPool)

@@ -82,15 +82,17 @@ class Directory:
         """Revokes a key for ever, known or not, and ends the registrations that were made with it (PR-7)."""
         mark = (
             self._upserting(keys)
-            .values(account_sid="", key_sid=key_sid, secret="", version=0, revoked=True)  # noqa: S106
+            .values(account_sid="", key_sid=key_sid, secret="", version=0, revoked=True)
             .on_conflict_do_nothing()
         )
-        revoke = update(keys).where(keys.c.key_sid == key_sid).values(revoked=True, secret="")  # noqa: S106
+        revoke = update(keys).where(keys.c.key_sid == key_sid).values(revoked=True, secret="")
 
         def work(connection: Connection) -> list[Endpoint]:
             connection.execute(mark)
             connection.execute(revoke)
-            owner = connection.execute(select(keys.c.account_sid).where(keys.c.key_sid == key_sid)).scalar_one()
+            owner = connection.execute(
+                select(keys.c.account_sid).where(keys.c.key_sid == key_sid)
+            ).scalar_one()
             return self._store.revoke_in(connection, owner, key_sid, now)
 
         return self._forget_after(self._database.write(work))

@@ -48,9 +48,7 @@ _KNOWN = select(endpoints).where(
 _VERSION = select(clients.c.version).where(
     clients.c.account_sid == bindparam("account"), clients.c.client == bindparam("client")
 )
-_NEXT = (
-    update(accounts).where(_HERE).values(sequence=accounts.c.sequence + 1).returning(accounts.c.sequence)
-)
+_NEXT = update(accounts).where(_HERE).values(sequence=accounts.c.sequence + 1).returning(accounts.c.sequence)
 _ROW = (
     (endpoints.c.account_sid == bindparam("a"))
     & (endpoints.c.client == bindparam("c"))
@@ -249,9 +247,7 @@ class Store:
 
         return self.database.write(work)
 
-    def _remove(
-        self, connection: Connection, gone: Sequence[Endpoint], change: Change, now: float
-    ) -> None:
+    def _remove(self, connection: Connection, gone: Sequence[Endpoint], change: Change, now: float) -> None:
         if not gone:
             return
         connection.execute(
@@ -260,9 +256,7 @@ class Store:
         for endpoint in sorted(gone, key=lambda one: one.account_sid):
             self._log(connection, endpoint, change, now)
 
-    def _log(
-        self, connection: Connection, endpoint: Endpoint, change: Change, now: float
-    ) -> tuple[int, int]:
+    def _log(self, connection: Connection, endpoint: Endpoint, change: Change, now: float) -> tuple[int, int]:
         whose = {"account_sid": endpoint.account_sid, "client": endpoint.client}
         sequence = connection.execute(_NEXT, {"account": endpoint.account_sid}).scalar() or 0
         version = connection.execute(self._bump, {**whose, "updated_at": now}).scalar_one()
@@ -291,9 +285,7 @@ class Store:
         return Snapshot(
             as_of=rows[0][0] if rows else 0,
             clients={
-                name: Client(
-                    version=one.version, updated_at=one.updated_at, endpoints=tuple(grouped[name])
-                )
+                name: Client(version=one.version, updated_at=one.updated_at, endpoints=tuple(grouped[name]))
                 for name, one in found.items()
             },
         )

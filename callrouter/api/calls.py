@@ -19,7 +19,7 @@ from callrouter.api.params import parameter
 from callrouter.api.periods import given_periods
 from callrouter.api.render import Kind, deleted, not_found, respond, respond_list
 from callrouter.api.routes import route
-from callrouter.directory.errors import Refused
+from callrouter.directory.errors import Missing, Refused
 from foundation.webserver.errors import ApiError
 
 KIND = Kind(one="Call", many="Calls", key="calls")
@@ -77,7 +77,7 @@ def delete_call(account_sid: str, sid: str) -> Response:
     def work(connection: Any) -> None:
         row = connection.execute(listed(account_sid).where(CALLS.sid == sid)).one_or_none()
         if row is None:
-            raise not_found()
+            raise Missing(f"Call {sid}")
         if row.status not in FINAL:
             raise Refused(20009, f"Call {sid} is still {row.status}; it can be deleted when it has ended")
         for table in (models.TimelineEntry, models.Notification, models.Delivery):

@@ -1,7 +1,7 @@
 """Lists in pages, newest first, by keyset: a page begins after a row, so rows that come or go shift nothing.
 
-A `PageToken` is `PA` (what follows) or `PB` (what comes before), the SID of that row, and its moment as 16
-hex digits: the page is found although the row was deleted meanwhile, as happens to a client that deletes what
+A `PageToken` is `PA` (what follows) or `PB` (what comes before), the SID of that row, `-` and its moment as
+16 hex digits: the page is found although the row was deleted meanwhile, as happens to a client that deletes what
 it lists.
 """
 
@@ -21,7 +21,7 @@ from foundation.webserver.errors import ApiError
 
 PAGE_SIZE = 50
 LARGEST_PAGE = 1000
-_TOKEN = re.compile(r"(PA|PB)([A-Za-z0-9_.:-]{1,64})([0-9a-f]{16})", re.ASCII)
+_TOKEN = re.compile(r"(PA|PB)([A-Za-z0-9_.:-]{1,64})-([0-9a-f]{16})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def _place(token: str) -> tuple[str, tuple[float, str] | None]:
 
 
 def _token(direction: str, row: Row[Any], moment: ColumnElement[float], sid: ColumnElement[str]) -> str:
-    return direction + str(row._mapping[sid]) + struct.pack(">d", row._mapping[moment]).hex()
+    return f"{direction}{row._mapping[sid]}-{struct.pack('>d', row._mapping[moment]).hex()}"
 
 
 def _here(query: dict[str, str]) -> str:

@@ -1,7 +1,8 @@
 """Filters by time: `StartTime=`, `StartTime<=` and `StartTime>=` (twilio-surface 5.4).
 
 The comparison is part of the query's key: `StartTime>=2026-01-01` is the key `StartTime>`. All three include
-what they name: `=` a UTC day or second, `>` that and later, `<` that and earlier.
+what they name: `=` a UTC day or second, `>` that and later, `<` that and earlier. Twilio's libraries write the
+day of an `=` as its midnight, so midnight means the day there.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from werkzeug.datastructures import MultiDict
 from callrouter.api import params
 from callrouter.api.params import parameter
 
+DAY = 86_400
+
 
 def given_periods(
     columns: Mapping[str, ColumnElement[Any]], source: MultiDict[str, str]
@@ -22,6 +25,8 @@ def given_periods(
     for name, column in columns.items():
         table = [parameter(name + sign, sign, params.moments) for sign in ("", "<", ">")]
         for sign, (first, after) in params.given(table, source).items():
+            if not sign and first % DAY == 0:
+                after = first + DAY
             if sign != "<":
                 conditions.append(column >= first)
             if sign != ">":

@@ -67,7 +67,7 @@ class Announcer:
         if sealed is not None:
             secret = self._keys.open(sealed)
             self._presence.put_key(
-                payload["sid"], account_sid=payload["account_sid"], secret=secret, version=1
+                payload["account_sid"], payload["sid"], secret=secret, version=1
             )
 
     def _key_deleted(self, row: OutboxRow) -> None:

@@ -165,7 +165,7 @@ class Legs:
             )
             if invite.rung:
                 return Done(h.Rang(at=self._engine.now(), leg=leg.name, endpoints=tuple(invite.rung)))
-            if any(skipped.reason == "busy" for skipped in invite.skipped):
+            if "busy" in invite.skipped.values():
                 return Done(h.Gone(at=self._engine.now(), leg=leg.name, cause=Cause.BUSY))
         return Done(h.Gone(at=self._engine.now(), leg=leg.name, cause=Cause.NOT_REGISTERED))
 
@@ -252,9 +252,7 @@ class Legs:
                 self._presence.frame,
                 row["account_sid"],
                 payload["call_sid"],
-                id=row["id"],
-                type="hangup",
-                **error,
+                {"id": row["id"], "type": "hangup", **error},
             )
         except PresenceUnavailable as error_:
             return self._again(row, error_)
@@ -278,7 +276,8 @@ class Legs:
     # -- peers
 
     async def _frame(self, account_sid: str, leg: Leg, id: str, type: str, **fields: Any) -> None:
-        await self._ask(self._presence.frame, account_sid, leg.call_sid, id=id, type=type, **fields)
+        frame = {"id": id, "type": type, **fields}
+        await self._ask(self._presence.frame, account_sid, leg.call_sid, frame)
 
     @staticmethod
     async def _ask(question: Callable[..., Any], *args: Any, **fields: Any) -> Any:

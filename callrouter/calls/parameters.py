@@ -8,8 +8,19 @@ API_VERSION = "2010-04-01"
 Parameters = dict[str, str]
 
 RESERVED = frozenset(
-    ["AccountSid", "ApiVersion", "ApplicationSid", "CallSid", "CallStatus", "Called", "Caller", "CallerName"]
-    + ["Direction", "From", "ParentCallSid"]
+    {
+        "AccountSid",
+        "ApiVersion",
+        "ApplicationSid",
+        "CallSid",
+        "CallStatus",
+        "Called",
+        "Caller",
+        "CallerName",
+        "Direction",
+        "From",
+        "ParentCallSid",
+    }
 )
 """Names that a client's own parameters never overwrite (PR-66). `To` is the client's to choose."""
 

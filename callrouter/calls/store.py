@@ -173,7 +173,7 @@ def _call_row(session: CallSession, change: Change, at: float) -> dict[str, Any]
         "parent_call_sid": None if own else session.call_sid,
         "leg": leg.name,
         "direction": leg.direction,
-        "from_": leg.from_,
+        "from": leg.from_,
         "to": leg.to,
         "status": leg.status.value,
         "carrier": leg.carrier or None,

@@ -4,8 +4,17 @@ It behaves as the browser's Voice SDK does on the wire, and shares nothing with 
 modules: no server code, no database, no shortcut. For the command line, the demo and tests.
 """
 
-from callrouter.phone.call import CallOver, Ended, PhoneCall, State
+from callrouter.phone.call import CallOver, Ended, PhoneCall, State, UnusableSdp
 from callrouter.phone.connection import PhoneRefused, SignalUnreachable
 from callrouter.phone.phone import Phone
 
-__all__ = ["CallOver", "Ended", "Phone", "PhoneCall", "PhoneRefused", "SignalUnreachable", "State"]
+__all__ = [
+    "CallOver",
+    "Ended",
+    "Phone",
+    "PhoneCall",
+    "PhoneRefused",
+    "SignalUnreachable",
+    "State",
+    "UnusableSdp",
+]

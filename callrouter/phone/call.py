@@ -52,6 +52,10 @@ class CallOver(Exception):
         self.ended = ended
 
 
+class UnusableSdp(ValueError):
+    """The server sent an SDP that no WebRTC stack can work with: its fault. The call has been hung up."""
+
+
 class PhoneCall:
     """`ringing`, `answered` and `ended` may be awaited by anyone under a timeout of theirs.
 
@@ -114,14 +118,14 @@ class PhoneCall:
         return not self.incoming and self.sid == self._temporary
 
     async def answer(self) -> None:
-        """Accepts an incoming call. CallOver if it is none any more; ValueError for an unusable offer."""
+        """Accepts an incoming call. CallOver if it is none any more; UnusableSdp for a wrong offer."""
         if self.over:
             raise CallOver(self._ended.result())
         try:
             sdp = await self.media.answer(self._offer)
-        except Exception:
+        except Exception as fault:  # aiortc has no one exception for it
             await self.hangup("the offer's SDP is not usable")
-            raise
+            raise UnusableSdp(str(fault)) from fault
         if not self.over:
             self._send("answer", {"callsid": self.sid, "sdp": sdp})
             self._open()

@@ -60,7 +60,7 @@ class _Microphone(MediaStreamTrack):
 
 
 class Media:
-    """One call's audio. `loopback`: gather 127.0.0.1 only. SDP faults of the far end raise ValueError."""
+    """One call's audio. `loopback`: gather 127.0.0.1 only. Wrong SDP of the far end raises what aiortc raises."""
 
     def __init__(self, source: Source, ear: Ear, *, loopback: bool) -> None:
         self.ear = ear

@@ -86,14 +86,14 @@ class Phone:
     ) -> None:
         await self.close()
 
-    async def register(self, timeout: float = 10.0) -> str:
+    async def register(self, timeout: float = 5.0) -> str:
         """Becomes reachable; our identity. PhoneRefused by the server, SignalUnreachable after `timeout`."""
         self._wanted = True
         await self._say_register(timeout)
         self._start("register", self._keep_registered())
         return self.identity
 
-    async def unregister(self, timeout: float = 10.0) -> None:
+    async def unregister(self, timeout: float = 5.0) -> None:
         """Takes no further calls; calls under way go on."""
         self._wanted = False
         self._stop("register")
@@ -105,7 +105,7 @@ class Phone:
             pass
         return call
 
-    async def call(self, params: Mapping[str, str], timeout: float = 10.0) -> PhoneCall:
+    async def call(self, params: Mapping[str, str], timeout: float = 5.0) -> PhoneCall:
         """Places a call through the token's TwiML app; `params` (`To` and any others) reach its webhook."""
         self._line.start()
         await self._within(timeout, self._connected.wait())
@@ -186,15 +186,17 @@ class Phone:
                 self._tell_waiters(self.last_error or PhoneRefused(31000, "the server closed the line"))
                 self._start("close", self._line.close())
             case _:
-                for call in self._meant(payload.get("callsid")):
+                for call in self._meant(type, payload.get("callsid")):
                     await call.receive(type, payload)
 
-    def _meant(self, sid: str | None) -> list[PhoneCall]:
+    def _meant(self, type: str, sid: str | None) -> list[PhoneCall]:
         """The calls of a sid; none given means all of them. A new sid is the real one of the call we placed."""
         if sid is None:
             return list(self.calls)
         named = [call for call in self.calls if call.is_called(sid)]
-        return named or [call for call in self.calls if call.unnamed][:1]
+        if named or type not in ("ringing", "answer"):
+            return named
+        return [call for call in self.calls if call.unnamed][:1]
 
     def _on_connected(self, payload: Payload) -> None:
         token = payload.get("token") or {}

@@ -145,7 +145,8 @@ class ControlPort:
             if len(self._replies) > _MAX_REPLIES:
                 self._replies.popitem(last=False)
         elif known[0] != request:
-            raise VoiceError(ErrorCode.BAD_REQUEST, f"request id {request.id} was used for another request")
+            text = f"request id {request.id} was used for another request"
+            return contract.Reply(reply_to=request.id, error_code=ErrorCode.BAD_REQUEST, error_message=text)
         return await asyncio.shield(known[1])
 
     async def _run(self, owner: str, request: contract.Request) -> contract.Reply:

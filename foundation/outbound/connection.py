@@ -22,10 +22,12 @@ class _Budgeted:
 
     budget: Budget | None = None
     received = 0
+    ended = False
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         count: int = self._in_time(super().recv_into, *args, **kwargs)  # type: ignore[misc]
         self.received += count
+        self.ended = count == 0
         return count
 
     def send(self, *args: Any, **kwargs: Any) -> int:
@@ -95,7 +97,7 @@ class Connection(HTTPConnection):
     def lend(self, budget: Budget) -> _Budgeted:
         """From now on all waits are cut to this budget. Returns the socket, which counts what it receives."""
         sock: _Budgeted = self.sock  # type: ignore[assignment]
-        sock.budget, sock.received = budget, 0
+        sock.budget, sock.received, sock.ended = budget, 0, False
         return sock
 
     def _encrypt(self, sock: socket.socket, context: ssl.SSLContext, budget: Budget) -> ssl.SSLSocket:

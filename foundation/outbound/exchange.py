@@ -55,6 +55,7 @@ class Exchanger:
             with _broken_answers():
                 yield Answer(response)
         except BaseException:
+            response.close()
             self._drop(connection)
             raise
         # The answer is at its end when its file is closed; a server that says close has taken our socket.
@@ -126,11 +127,15 @@ class Exchanger:
         except BaseException:
             self._drop(connection)
             raise
-        # An interim answer (103) would leave the final one on the connection for the next request to read.
-        if response.status < 200:
-            self._drop(connection)
-            raise OriginFault(11206, f"The answer's status is {response.status}, which is not a final one")
-        return response
+        # The library takes the end of the stream for the end of the head (M3), and an interim answer (103) for the
+        # final one, which would then wait on the connection to be read as the answer to the next request.
+        if response.status >= 200 and not sock.ended:
+            return response
+        response.close()
+        self._drop(connection)
+        if sock.ended:
+            raise _cut()
+        raise OriginFault(11206, f"The answer's status is {response.status}, which is not a final one")
 
     def _drop(self, connection: Connection) -> None:
         with self._lock:

@@ -67,6 +67,7 @@ _HOST = re.compile(
 _LOOKS_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")  # the last label is a number, as in 0x7f.1
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
 _SENT_AS_IS = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+_AUTHORITY_END = re.compile(r"[/?#]")
 _MAX_URL = 8_192
 
 
@@ -188,10 +189,11 @@ def _parse(text: str) -> CheckedURL:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise Refused(11100, "The URL is not an absolute http or https URL")
     host = parsed.host.removeprefix("[").removesuffix("]")
+    written = _AUTHORITY_END.split(text[text.find("://") + 3 :], maxsplit=1)[0].rpartition("@")[2]
+    if "%" in written:  # an escaped host, or the zone of an address
+        raise Refused(11100, "The URL's host contains '%'", url=shown)
     if literal(host) is None and (not _HOST.fullmatch(host) or _LOOKS_NUMERIC.fullmatch(host)):
         raise Refused(11100, "The URL's host is neither a name nor an address", url=shown)
-    if "%" in host:
-        raise Refused(11100, "The URL's address has a zone", url=shown)
     default_port = 443 if parsed.scheme == "https" else 80
     port = default_port if parsed.port is None else parsed.port
     if (port < 1024 and port not in _WELL_KNOWN_PORTS) or port in _DENIED_PORTS:
@@ -203,7 +205,7 @@ def _parse(text: str) -> CheckedURL:
         scheme=parsed.scheme,
         host=host,
         port=port,
-        authority=_host_as_written(text, parsed.host) + ("" if port == default_port else f":{port}"),
+        authority=_written_or(parsed.host, written) + ("" if port == default_port else f":{port}"),
         target=_target_as_written(text, parsed.request_uri),
         username=username,
         password=password,
@@ -211,20 +213,17 @@ def _parse(text: str) -> CheckedURL:
 
 
 # Customers' signature checks compare with the text that they configured, so that text is what we send and
-# sign: host case and percent-escapes are kept where they are legal. Neither part decides where we connect
-# to.
+# sign: host case and percent-escapes are kept where they are legal. Neither part decides where we connect to.
 
 
-def _host_as_written(text: str, host: str) -> str:
-    start = text.find("://") + 3
-    written = re.split(r"[/?#]", text[start:], maxsplit=1)[0].rpartition("@")[2][: len(host)]
+def _written_or(host: str, written: str) -> str:
+    written = written[: len(host)]
     return written if written.lower() == host else host
 
 
 def _target_as_written(text: str, request_uri: str) -> str:
-    start = re.search(r"[/?#]|\Z", text[text.find("://") + 3 :])
-    assert start is not None
-    written = text[text.find("://") + 3 + start.start() :].partition("#")[0]
-    if not written.startswith("/"):
-        written = "/" + written
-    return written if _SENT_AS_IS.fullmatch(written) else request_uri
+    written = text.partition("#")[0]
+    start = _AUTHORITY_END.search(written, written.find("://") + 3)
+    target = written[start.start() :] if start else ""
+    target = target if target.startswith("/") else f"/{target}"
+    return target if _SENT_AS_IS.fullmatch(target) else request_uri

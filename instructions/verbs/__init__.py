@@ -1,3 +1,1 @@
-"""Twilio's voice verbs, one file each; a class body is the verb's attribute table (twilio-surface: TwiML for
-voice).
-"""
+"""Twilio's voice verbs, one file each: a class body is the verb's attribute table."""

@@ -102,9 +102,7 @@ class Language(Noun):
 
 
 class ConversationRelay(Noun, nests=(Language, Parameter)):
-    """Text in and out over a WebSocket, speech on the call. The words that have no list here are the
-    vendor's.
-    """
+    """Text in and out over a WebSocket, speech on the call."""
 
     url: str | None = attribute(SOCKET_URL, default=None, code=31922)
     language: str | None = attribute(LANGUAGE, default=None)

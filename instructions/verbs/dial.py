@@ -153,7 +153,7 @@ class Dial(
         for index, noun in enumerate(self.nouns()):
             target = noun.target() if isinstance(noun, Callee) else None
             if target is None or not isinstance(noun, Callee):
-                notices.append(_skipped(noun, call))
+                notices.extend(_skipped(noun, call))
                 continue
             notices.extend(_idle_attributes(noun, call))
             if isinstance(target, NumberTarget) and not self._may_show(call):
@@ -214,12 +214,14 @@ def _idle_attributes(element: Element, call: Call) -> Iterator[Warn]:
             yield Warn(code=NOT_ACTING, message=message, line=element.line, url=call.url)
 
 
-def _skipped(noun: Element, call: Call) -> Warn:
+def _skipped(noun: Element, call: Call) -> Iterator[Warn]:
+    if noun.text is None:
+        return  # the parser has said what is wrong with it
     if isinstance(noun, Number | Client):
         code, message = noun.content_code, f"<{noun.tag}> names nobody that can be dialled: it was skipped"
     else:
         code, message = NOT_ACTING, f"<{noun.tag}> does not act yet: it was skipped"
-    return Warn(code=code, message=message, line=noun.line, url=call.url)
+    yield Warn(code=code, message=message, line=noun.line, url=call.url)
 
 
 def _relative(noun: Element, name: str, value: str) -> str:

@@ -74,9 +74,8 @@ class Client(Callee, nests=(Identity, Parameter), content=IDENTITY):
 
     def target(self) -> ClientTarget | None:
         names = [child.text for child in self.children if isinstance(child, Identity)]
-        parameters = tuple(
-            (child.name, child.value) for child in self.children if isinstance(child, Parameter)
-        )
+        named = [child for child in self.children if isinstance(child, Parameter) and child.name]
+        parameters = tuple((child.name, child.value) for child in named)
         identity = names[0] if names else self.text
         return ClientTarget(identity=identity, parameters=parameters) if identity else None
 

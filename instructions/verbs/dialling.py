@@ -36,9 +36,7 @@ rang out outweighs a busy one, so `busy` means that all were (PR-55).
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The Dial as far as it can be carried out: what to ring, in which order, and the whisper of each or
-    None.
-    """
+    """What a Dial can really ring, in order, with the whisper document of each or None."""
 
     place: str
     starts: tuple[StartLeg, ...]
@@ -99,9 +97,7 @@ def begin(plan: Plan) -> Step:
 
 
 def advance(plan: Plan, memory: DialMemory, event: Event, *, answered: bool) -> Step | None:
-    """The next memory and commands; None when `event` means nothing to this Dial. `answered`: the caller's
-    leg.
-    """
+    """What follows from `event`; None when it means nothing here. `answered`: the caller's own leg."""
     cue, leg = _cue(plan, memory, event)
     transition = TABLE.get((memory.phase, cue)) if cue else None
     if cue is None or transition is None:

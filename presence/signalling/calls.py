@@ -251,7 +251,9 @@ class Calls:
                 token_params=token_params,
             )
         except RouterUnreachable:
-            answer = RouterAnswer(status=504, body={"code": 31003, "message": "the call was not taken in time"})
+            answer = RouterAnswer(
+                status=504, body={"code": 31003, "message": "the call was not taken in time"}
+            )
         call_sid = answer.body.get("call_sid")
         if answer.ok and isinstance(call_sid, str) and frames.CALL_SID.match(call_sid):
             call.call_sid = call_sid
@@ -274,9 +276,7 @@ class Calls:
         call = self.find(socket, call_sid)
         if call is None:
             socket.send(frames.error(31404, "there is no such call", call_sid, event_sid))
-        elif not self._lanes.put(
-            call.lane, lambda: self._tell(call, socket, type, event_sid, further)
-        ):
+        elif not self._lanes.put(call.lane, lambda: self._tell(call, socket, type, event_sid, further)):
             socket.send(frames.error(31206, "too many messages for one call", call_sid, event_sid))
 
     async def _tell(
@@ -334,7 +334,9 @@ class Calls:
         before = call.socket if call else None
         if moved and before is not None and before is not socket:
             before.send(frames.cancel(frame.call_sid))
-        call = self.bind(socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=call is None or call.incoming)
+        call = self.bind(
+            socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=call is None or call.incoming
+        )
         if moved:
             self.taken_over(grant.account_sid, frame.call_sid, socket)
         socket.send(frames.answer(frame.call_sid, self._token(call), sdp if moved else None))

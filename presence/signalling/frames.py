@@ -19,7 +19,7 @@ CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 TEMPORARY_SID = re.compile(r"TJS[0-9A-Za-z-]{1,64}\Z")
 EVENT_SID = re.compile(r"KX[0-9a-f]{32}\Z")
 DIGITS = re.compile(r"[0-9A-Da-dwW#*]{1,100}\Z")
-UFRAG = re.compile(r"^a=ice-ufrag:([^\s]{4,256})\s*$", re.MULTILINE)
+UFRAG = re.compile(r"^a=ice-ufrag:([A-Za-z0-9+/]{4,256})\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,9 @@ ClientFrame = Listen | Register | CallFrame
 class FrameRefused(Exception):
     """The client's frame breaks the protocol; `frame` is the answer that says so."""
 
-    def __init__(self, code: int, message: str, call_sid: str = "", *, event_sid: str = "", ends: bool = False):
+    def __init__(
+        self, code: int, message: str, call_sid: str = "", *, event_sid: str = "", ends: bool = False
+    ):
         super().__init__(message)
         self.frame = hangup(call_sid, code, message) if ends else error(code, message, call_sid, event_sid)
 
@@ -150,9 +152,7 @@ def _invite(payload: dict[str, Any]) -> NewCall | Reattach:
     if not isinstance(params, str) or "\0" in params:
         raise FrameRefused(31101, "params must be URL-encoded text", call_sid, ends=True)
     if len(params.encode()) > PARAMS_LIMIT:
-        raise FrameRefused(
-            31103, f"the call's parameters exceed {PARAMS_LIMIT} bytes", call_sid, ends=True
-        )
+        raise FrameRefused(31103, f"the call's parameters exceed {PARAMS_LIMIT} bytes", call_sid, ends=True)
     return NewCall(call_sid=call_sid, sdp=_text(payload, "sdp", 31101, call_sid, ends=True), params=params)
 
 
@@ -192,9 +192,7 @@ def _message(payload: dict[str, Any]) -> CallMessage:
         raise FrameRefused(31210, f"messagetype must be {MESSAGE_TYPE}", call_sid, event_sid=event_sid)
     content = payload.get("content")
     if len(json.dumps(content).encode()) > CONTENT_LIMIT:
-        raise FrameRefused(
-            31212, f"the message exceeds {CONTENT_LIMIT} bytes", call_sid, event_sid=event_sid
-        )
+        raise FrameRefused(31212, f"the message exceeds {CONTENT_LIMIT} bytes", call_sid, event_sid=event_sid)
     return CallMessage(
         call_sid=call_sid,
         content=content,
@@ -206,15 +204,13 @@ def _message(payload: dict[str, Any]) -> CallMessage:
 
 def _call_sid(payload: dict[str, Any], *, temporary: bool = False) -> str:
     call_sid = payload.get("callsid")
-    if isinstance(call_sid, str):
-        if CALL_SID.match(call_sid) or (temporary and TEMPORARY_SID.match(call_sid)):
-            return call_sid
+    good = isinstance(call_sid, str) and CALL_SID.match(call_sid)
+    if isinstance(call_sid, str) and (good or (temporary and TEMPORARY_SID.match(call_sid))):
+        return call_sid
     raise FrameRefused(31101, "the callsid is missing or malformed")
 
 
-def _text(
-    payload: dict[str, Any], name: str, code: int, call_sid: str = "", *, ends: bool = False
-) -> str:
+def _text(payload: dict[str, Any], name: str, code: int, call_sid: str = "", *, ends: bool = False) -> str:
     value = payload.get(name)
     if not isinstance(value, str) or not value or "\0" in value:
         raise FrameRefused(code, f"{name} is missing or no text", call_sid, ends=ends)

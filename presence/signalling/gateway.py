@@ -60,6 +60,7 @@ class Gateway:
         self._settings, self._directory, self._clock, self._node = settings, directory, clock, node
         self._new_id = new_id
         self._sockets: set[Socket] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._draining = False
         self._verifiers = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="tokens")
         self._lanes = Lanes()
@@ -173,7 +174,9 @@ class Gateway:
                 socket.close(action.code, action.reason)
                 self._lost(socket, clean=False)
             elif isinstance(action, Delist):
-                asyncio.get_running_loop().create_task(self.registrar.unregister(socket))
+                ending = asyncio.get_running_loop().create_task(self.registrar.unregister(socket))
+                self._background.add(ending)
+                ending.add_done_callback(self._background.discard)
 
     async def _verify(self, socket: Socket, action: Verify) -> None:
         now = self._clock().timestamp()
@@ -202,7 +205,9 @@ class Gateway:
         ends = asyncio.get_running_loop().time() + grant.expires_at - now
         await self._do(socket, socket.connection.verified(grant, connected, ends))
         if renewed and socket.connection.grant is grant:
-            await self._do(socket, [Enlist()] if grant.incoming else [Delist(), SendFrame(text=frames.offline())])
+            await self._do(
+                socket, [Enlist()] if grant.incoming else [Delist(), SendFrame(text=frames.offline())]
+            )
         self._arm(socket)
 
     def _grant(self, token: str, now: float) -> Grant:
@@ -211,7 +216,11 @@ class Gateway:
     def _perform(self, socket: Socket, frame: frames.CallFrame) -> None:
         """Hands a frame to the call it is about; one whose acceptance is under way is waited for, in its lane."""
         starts = isinstance(frame, frames.NewCall | frames.Answer | frames.Reattach)
-        if not starts and self.calls.find(socket, frame.call_sid) is None and self._lanes.running(frame.call_sid):
+        if (
+            not starts
+            and self.calls.find(socket, frame.call_sid) is None
+            and self._lanes.running(frame.call_sid)
+        ):
 
             async def later() -> None:
                 self._perform_now(socket, frame)

@@ -92,7 +92,7 @@ class Ledger:
             call_sid=call_sid,
             client="",
             sdp="",
-            ring_token="",  # noqa: S106
+            ring_token="",
             parameters="{}",
             answer="{}",
             state=CANCELLED,
@@ -162,7 +162,9 @@ class Ledger:
                 log.error("a call's record was not stored", error=str(done.exception()))
 
         try:
-            self._database.write(lambda connection: (work(connection), None)[1], key).add_done_callback(report)
+            self._database.write(lambda connection: (work(connection), None)[1], key).add_done_callback(
+                report
+            )
         except DatabaseOverloaded as error:
             log.error("a call's record was not stored", error=str(error))
 
@@ -174,7 +176,8 @@ def _this(table: Any, account_sid: str, call_sid: str) -> tuple[Any, Any]:
 def _rung(answer: str) -> Rung:
     stored = json.loads(answer)
     return Rung(
-        rung=tuple(stored.get("rung", ())), skipped=tuple((one, why) for one, why in stored.get("skipped", ()))
+        rung=tuple(stored.get("rung", ())),
+        skipped=tuple((one, why) for one, why in stored.get("skipped", ())),
     )
 
 

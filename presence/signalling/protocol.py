@@ -105,7 +105,10 @@ class Connection:
 
     def verified(self, grant: Grant, connected: str, ends: float) -> list[Action]:
         """The token of the last `listen` is good until the moment `ends`; `connected` is the frame that says so."""
-        if self.grant and (grant.account_sid, grant.identity) != (self.grant.account_sid, self.grant.identity):
+        if self.grant and (grant.account_sid, grant.identity) != (
+            self.grant.account_sid,
+            self.grant.identity,
+        ):
             return self.refused(AccessRefused(Refusal.FOREIGN))
         self.phase, self.grant, self._token_ends = Phase.LIVE, grant, ends
         held, self._held = self._held, []

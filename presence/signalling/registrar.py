@@ -34,6 +34,7 @@ class Registrar:
         self._store, self._roster, self._clock, self._node = store, roster, clock, node
         self._ttl, self._grace = ttl, grace
         self._touched: dict[Key, tuple[float, float]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def register(self, socket: Socket) -> Device | None:
         """Registers the socket's device, or extends its life; None when that failed and the client was told."""
@@ -95,7 +96,9 @@ class Registrar:
         if device is None:
             return
         if clean and not socket.calls:
-            asyncio.get_running_loop().create_task(self._end(device))
+            ending = asyncio.get_running_loop().create_task(self._end(device))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
             return
         now = self._clock().timestamp()
         until = min(device.endpoint.expires_at, now + max(self._grace, socket.grace))
@@ -161,4 +164,3 @@ class Registrar:
     async def _stored(self, future: "Future[Any]") -> Any:
         async with asyncio.timeout(STORE_SECONDS):
             return await asyncio.wrap_future(future)
-

@@ -1,4 +1,4 @@
-"""Calls that ring: every endpoint of an invite, the first to accept by the router's word, a definite end for all others.
+"""Calls that ring: every endpoint of an invite, one winner by the router's word, a definite end for all others.
 
 An endpoint that lost its socket while it rang is rung again when it is back (voice-sdk-protocol 6: the SDK has
 dropped the call by then). Who won is the router's decision (PR-52); here the loser is told `cancel`.

@@ -1,4 +1,4 @@
-"""One client's WebSocket as the rest of signalling sees it: frames go out in order and nobody waits for a slow reader."""
+"""One client's WebSocket for the rest of signalling: frames go out in order, nobody waits for a slow reader."""
 
 import asyncio
 from collections import deque

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Tone
-from callrouter.phone import CallOver, Ended, Phone, PhoneRefused, SignalUnreachable, State
+from callrouter.phone import CallOver, Ended, Phone, PhoneRefused, SignalUnreachable, State, UnusableSdp
 from callrouter.phone import connection as connection_module
 from callrouter.phone.media import Media
 
@@ -388,7 +388,7 @@ def test_an_unusable_offer_is_hung_up() -> None:
             await phone.register()
             await signal.send("invite", callsid="CA5", sdp="v=0 nonsense", parameters={})
             call = await phone.incoming()
-            with pytest.raises(Exception, match=r".*"):
+            with pytest.raises(UnusableSdp):
                 await call.answer()
             assert (await signal.frame("hangup"))["callsid"] == "CA5"
 

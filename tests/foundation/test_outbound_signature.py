@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
+from werkzeug.datastructures import MultiDict
 
 from foundation.outbound.signature import (
     SignatureRefused,
@@ -56,14 +57,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=6), st.text("abc123", min_size=1))
 def test_twilios_own_validator_accepts_what_we_sign(params: list[tuple[str, str]], token: str) -> None:
-    grouped: dict[str, list[str]] = {}
-    for name, value in params:
-        grouped.setdefault(name, []).append(value)
     signature = twilio_signature(token, URL, params)
-    assert RequestValidator(token).validate(URL, grouped, signature)
+    assert RequestValidator(token).validate(URL, MultiDict(params), signature)
 
 
-@pytest.mark.parametrize("junk", ["", "é", "\udce9", "\ud800", "A" * 28])
+@pytest.mark.parametrize("junk", ["", "é", "\ud800", "A" * 28])
 def test_m9_a_bad_signature_of_any_text_is_false_and_no_error(junk: str) -> None:
     assert not verify_twilio_signature("12345", URL, CALL, junk)
 

@@ -84,6 +84,7 @@ BROKEN = {
     "a namespace": ('<Response xmlns="urn:x"/>', 12102),
     "nothing": ("", 11770),
     "only blanks": (" \r\n\t", 11770),
+    "only a mark": ("\ufeff", 11770),
     "1 MB": (b"<Response>" + b" " * 1_000_000 + b"</Response>", 11750),
     "one byte too large": (b"<Response>" + b" " * (MAX_BYTES - 20) + b"</Response>", 11750),
 }
@@ -256,7 +257,7 @@ def test_a_number_keeps_its_digits_only() -> None:
 
 def test_identity_and_parameters_are_children() -> None:
     body = b"""<Response><Dial><Client>
-        <Identity>alice</Identity><Parameter name="k" value="v&amp;w"/>
+        <Identity>alice</Identity><Parameter name="k" value="v&amp;w"/><Parameter value="unnamed"/>
     </Client></Dial></Response>"""
     (dial,) = parse(body).verbs
     assert isinstance(dial, Dial)

@@ -110,7 +110,7 @@ SESSIONS = st.builds(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(session=SESSIONS, data=st.data())
 def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
     state, known = session, {"legs": [], "timers": [], "fetches": []}

@@ -62,6 +62,18 @@ def test_an_inline_document_runs_at_once(conversation: New) -> None:
     assert talk.start() == (SetTimer(timer="pause-1-0", seconds=1),)
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "ISO-8859-1"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_an_inline_document_is_text_whatever_its_declaration_says(
+    conversation: New, encoding: str, mark: str
+) -> None:
+    declaration = f'{mark}<?xml version="1.0" encoding="{encoding}"?>'
+    talk = conversation(
+        url=None, twiml=f"{declaration}<Response><Dial><Client>Zoë</Client></Dial></Response>", answered=True
+    )
+    assert talk.start()[0].noun.identity == "Zoë"
+
+
 def test_neither_url_nor_document(conversation: New) -> None:
     assert conversation(url=None).start()[-1] == ERROR
 

@@ -80,7 +80,10 @@ class Origin:
     """Answers by path; a path without an answer gets a 404. `tls` makes it an https origin."""
 
     def __init__(
-        self, answers: Mapping[str, Answer] | Callable[[Received], Script], *, tls: ssl.SSLContext | None = None
+        self,
+        answers: Mapping[str, Answer] | Callable[[Received], Script],
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._answers = answers
         self._tls = tls

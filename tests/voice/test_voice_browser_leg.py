@@ -35,7 +35,9 @@ def test_wrong_fingerprint_never_comes_up() -> None:
         async with voice_node() as (_, client, events):
             browser = await HandBrowser.open()
             browser.fingerprint = ":".join(["AA"] * 32)
-            browser.take((await client.request("leg.create", leg="W", kind="webrtc", sdp=browser.sdp()))["sdp"])
+            browser.take(
+                (await client.request("leg.create", leg="W", kind="webrtc", sdp=browser.sdp()))["sdp"]
+            )
             await browser.connect()
             lost = await events.wait("leg.lost", "W")
             assert lost.data["reason"] == "dtls_failed"
@@ -50,7 +52,7 @@ def test_wrong_fingerprint_never_comes_up() -> None:
 
 def test_wrong_password_and_unknown_ufrag() -> None:
     async def scenario() -> None:
-        async with voice_node() as (node, client, events):
+        async with voice_node() as (node, client, _events):
             browser = await hand(client)
             answer = await browser.check(browser.check_message(pwd="wrong" * 5))
             assert answer.error_code == 401
@@ -133,7 +135,9 @@ def test_ice_restart_keeps_keys_and_moves() -> None:
             browser.speak(count=2)
             await heard(client, 2)
             again = await client.request("leg.restart", leg="W", sdp=browser.sdp())
-            assert f"a=ice-ufrag:{browser.their_ufrag}\r\n" in again["sdp"], "the same credentials: nothing new"
+            assert f"a=ice-ufrag:{browser.their_ufrag}\r\n" in again["sdp"], (
+                "the same credentials: nothing new"
+            )
             old = browser.check_message()
             browser.ufrag, browser.pwd = "other", "q" * 24
             answer = await client.request("leg.restart", leg="W", sdp=browser.sdp())
@@ -304,7 +308,9 @@ def certificate(browser: HandBrowser) -> bytes:
         (("m=audio", "m=video"), "bad_sdp", "no audio section"),
     ],
 )
-def test_unusable_offers_are_refused_and_leave_nothing(change: tuple[str, str], code: str, message: str) -> None:
+def test_unusable_offers_are_refused_and_leave_nothing(
+    change: tuple[str, str], code: str, message: str
+) -> None:
     async def scenario() -> None:
         async with voice_node() as (_, client, events):
             browser = await HandBrowser.open()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_peers import loudest
+from voice_peers import loudest, unhurried
 
 from callrouter.voice.media import dtmf, g711, rtcp, tones, voices
 from callrouter.voice.media.packet import RtpPacket, parse_rtp, write_rtp
@@ -17,11 +17,13 @@ WORD = st.integers(0, 0xFFFF)
 LONG = st.integers(0, 0xFFFFFFFF)
 
 
+@unhurried
 @given(st.builds(RtpPacket, st.integers(0, 127), st.booleans(), WORD, LONG, LONG, st.binary(max_size=200)))
 def test_rtp_round_trip(packet: RtpPacket) -> None:
     assert parse_rtp(write_rtp(packet)) == packet
 
 
+@unhurried
 @given(st.binary(max_size=100))
 def test_rtp_garbage_is_refused_or_read_never_raised(data: bytes) -> None:
     packet = parse_rtp(data)
@@ -43,7 +45,10 @@ def stamper() -> Stamper:
     return Stamper(ssrc=1, sequence=65_530, timestamp=0xFFFFFFF0)
 
 
-@given(st.lists(st.tuples(st.sampled_from([7, 8, None]), st.integers(-150, 400), st.integers(0, 5)), max_size=60))
+@unhurried
+@given(
+    st.lists(st.tuples(st.sampled_from([7, 8, None]), st.integers(-150, 400), st.integers(0, 5)), max_size=60)
+)
 def test_no_sequence_number_is_used_twice(steps: list[tuple[int | None, int, int]]) -> None:
     """Reuse is what SRTP answers with silence, and what breaks its keystream (voice-sdk-protocol 7)."""
     out, used, now, place = stamper(), set(), 0.0, {7: 1000, 8: 64_000}
@@ -159,6 +164,7 @@ def test_every_key_has_its_own_two_tones() -> None:
     assert tones.keypad("5", 0.1).frequencies == (770, 1336)
 
 
+@unhurried
 @given(st.text(alphabet="0123456789*#ABCD", min_size=1, max_size=8), st.data())
 def test_each_key_press_is_told_once_whatever_is_lost(keys: str, data: st.DataObject) -> None:
     """RFC 4733: updates and ends may be lost, repeated or late."""

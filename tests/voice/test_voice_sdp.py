@@ -6,6 +6,7 @@ import aiortc.sdp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from voice_peers import unhurried
 
 from callrouter.voice import sdp
 
@@ -80,6 +81,7 @@ def test_faults_are_named(change: object, message: str) -> None:
         sdp.parse(change(PHONE))
 
 
+@unhurried
 @given(st.text(max_size=300), st.integers(0, len(BROWSER)))
 def test_any_text_is_read_or_refused(text: str, place: int) -> None:
     for source in (text, BROWSER[:place] + text + BROWSER[place:], PHONE[:place] + text + PHONE[place:]):
@@ -120,7 +122,9 @@ def test_answer_to_a_browser_as_another_stack_reads_it() -> None:
 )
 def test_hold_is_answered_with_its_opposite(theirs: str, ours: str) -> None:
     offer = sdp.parse(PHONE.replace("sendonly", theirs))
-    answer = sdp.LocalAudio(session=1, version=1, address="192.0.2.1", port=20_000, formats=(0,), event_type=97, remote=offer)  # fmt: skip
+    answer = sdp.LocalAudio(
+        session=1, version=1, address="192.0.2.1", port=20_000, formats=(0,), event_type=97, remote=offer
+    )
     text = sdp.write(answer)
     assert f"a={ours}\r\n" in text
     assert "m=audio 20000 RTP/AVP 0 97\r\n" in text

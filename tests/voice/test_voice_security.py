@@ -8,7 +8,7 @@ import pytest
 from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_peers import CERTIFICATE
+from voice_peers import CERTIFICATE, unhurried
 
 from callrouter.voice.legs.certificate import Certificate
 from callrouter.voice.legs.dtls import Dtls, DtlsState
@@ -119,6 +119,7 @@ def test_restart_voids_the_old_credentials() -> None:
     assert not agent.check(old, HERE, 1.0).valid
 
 
+@unhurried
 @given(st.binary(max_size=120), st.integers(0, 100), st.binary(max_size=8))
 def test_garbage_is_no_check_and_raises_nothing(data: bytes, place: int, patch: bytes) -> None:
     agent = IceAgent()
@@ -186,6 +187,7 @@ def test_fingerprint_mismatch_gives_no_keys(prints: tuple[tuple[str, str], ...],
     assert why in server.failure
 
 
+@unhurried
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=4))
 def test_garbage_datagrams_do_not_break_a_handshake(noise: list[bytes]) -> None:
     server = Dtls(CERTIFICATE)

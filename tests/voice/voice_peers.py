@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import av
+import hypothesis
 import numpy as np
 from aioice import stun
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -30,7 +31,10 @@ from callrouter.voice.settings import NodeSettings
 TOKEN = "a-token-for-tests-only"
 
 
-_open: list[asyncio.DatagramTransport] = []
+unhurried = hypothesis.settings(deadline=None)
+"""The machine may be busy: no time limit per example."""
+
+opened: list[asyncio.DatagramTransport | asyncio.StreamWriter] = []
 
 
 def run(scenario: Coroutine[Any, Any, Any], seconds: float = 30) -> Any:
@@ -41,9 +45,9 @@ def run(scenario: Coroutine[Any, Any, Any], seconds: float = 30) -> Any:
             async with asyncio.timeout(seconds):
                 return await scenario
         finally:
-            for transport in _open:
+            for transport in opened:
                 transport.close()
-            _open.clear()
+            opened.clear()
             await asyncio.sleep(0)
 
     return asyncio.run(bounded())
@@ -138,7 +142,7 @@ class Phone(asyncio.DatagramProtocol):
         return phone
 
     def connection_made(self, transport: Any) -> None:
-        _open.append(transport)
+        opened.append(transport)
         self.transport = transport
         self.address = transport.get_extra_info("sockname")
 
@@ -313,7 +317,7 @@ class HandBrowser(asyncio.DatagramProtocol):
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
 
     def connection_made(self, transport: Any) -> None:
-        _open.append(transport)
+        opened.append(transport)
         self.transport = transport
 
     def sdp(self) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from callrouter.audio.narrator import Narrator
 from callrouter.audio.sources import Source, source
 from callrouter.audio.wav import WavWriter
 from callrouter.carriers.simulator.access import access
-from callrouter.carriers.simulator.call import CallEnded, Cause, Report, SimulatedCall
+from callrouter.carriers.simulator.call import CallEnded, Cause, SimulatedCall
+from callrouter.carriers.simulator.events import Tell
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable
 from callrouter.carriers.simulator.script import DialScript, Outcome
@@ -46,32 +45,6 @@ def _sound(tone: float | None, wav: Path | None) -> Source:
         return source(tone, wav)
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
-
-
-class Narrator:
-    """Prints what happens as it happens: words with the time of day, or JSON lines."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
-
-    def __call__(self, call: SimulatedCall | None, text: str) -> None:
-        now = datetime.now().astimezone()
-        if self._json:
-            self._line({"at": now.isoformat(timespec="milliseconds"), "call": call and call.id, "text": text})
-        else:
-            click.echo(f"{now:%H:%M:%S}.{now.microsecond // 1000:03d}  {text}")
-
-    def report(self, report: Report) -> None:
-        fields = dataclasses.asdict(report)
-        if self._json:
-            self._line({"report": {name.rstrip("_"): value for name, value in fields.items()}})
-            return
-        for name, value in fields.items():
-            if value not in (None, ""):
-                click.echo(f"  {name.strip('_').replace('_', ' '):<17}{value}")
-
-    def _line(self, fields: dict[str, Any]) -> None:
-        click.echo(json.dumps(fields))
 
 
 @click.group()
@@ -111,8 +84,8 @@ def call(
     sound, narrator = _sound(tone, wav), Narrator(as_json)
 
     async def place() -> int:
-        async with SimulatedCarrier(name, key, url, listen=where, tell=narrator) as carrier:
-            narrator(None, f"{from_} calls {to}")
+        async with SimulatedCarrier(name, key, url, listen=where, tell=_tell(narrator)) as carrier:
+            narrator.say(f"{from_} calls {to}")
             writer = WavWriter(record) if record else None
             placed = await carrier.call(from_, to, source=sound, record=writer)
             try:
@@ -125,10 +98,10 @@ def call(
     try:
         code = asyncio.run(place())
     except CallRefused as refused:
-        narrator(None, f"the router refused the call: {refused}")
+        narrator.say(f"the router refused the call: {refused}")
         code = REFUSED
     except (RouterUnreachable, AddressTaken) as fault:
-        narrator(None, str(fault))
+        narrator.say(str(fault))
         code = UNREACHABLE
     raise SystemExit(code)
 
@@ -192,9 +165,9 @@ def carrier(
     async def stand() -> None:
         stop = stop_on_signals()
         async with SimulatedCarrier(
-            name, key, url, listen=where, script=script, record=writer, tell=narrator
+            name, key, url, listen=where, script=script, record=writer, tell=_tell(narrator)
         ) as standing:
-            narrator(None, f"carrier {name} takes calls at {standing.control_url}")
+            narrator.say(f"carrier {name} takes calls at {standing.control_url}")
             waiting = asyncio.create_task(stop.wait())
             while not stop.is_set():
                 dialled = asyncio.create_task(standing.dialled())
@@ -209,8 +182,12 @@ def carrier(
     try:
         asyncio.run(stand())
     except AddressTaken as fault:
-        narrator(None, str(fault))
+        narrator.say(str(fault))
         raise SystemExit(UNREACHABLE) from fault
+
+
+def _tell(narrator: Narrator) -> Tell:
+    return lambda call, text: narrator.say(text, call.id)
 
 
 def _report_at_end(call: SimulatedCall, narrator: Narrator) -> None:
