@@ -66,9 +66,7 @@ class Announcer:
             ).scalar()
         if sealed is not None:
             secret = self._keys.open(sealed)
-            self._presence.put_key(
-                payload["account_sid"], payload["sid"], secret=secret, version=1
-            )
+            self._presence.put_key(payload["account_sid"], payload["sid"], secret=secret, version=1)
 
     def _key_deleted(self, row: OutboxRow) -> None:
         self._presence.delete_key(row["payload"]["sid"])

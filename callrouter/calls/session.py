@@ -41,6 +41,8 @@ class Leg:
     """set for a client's leg, empty for a carrier's"""
     endpoints: tuple[str, ...] = ()
     """the client's devices that ring, or the one that took the call"""
+    declined: tuple[str, ...] = ()
+    """devices that refused; one may do so before we know which of them ring"""
     send_digits: str = ""
     """keys to press once it is answered"""
     callback: StatusCallback | None = None
@@ -140,6 +142,7 @@ def _leg(data: dict[str, Any]) -> Leg:
             **data,
             "status": Status(data["status"]),
             "endpoints": tuple(data["endpoints"]),
+            "declined": tuple(data["declined"]),
             "callback": callback and StatusCallback(**{**callback, "events": tuple(callback["events"])}),
         }
     )

@@ -102,18 +102,13 @@ class _Stepper(Draft):
     def take_leg(self, leg: Leg, happening: h.Happening) -> None:
         match happening:
             case h.Rang(endpoints=endpoints):
-                if self.move(replace(leg, endpoints=endpoints), Status.RINGING):
-                    self.tell(OWN, e.LegRinging(at=self.at, leg=leg.name))
+                self.rang(leg, endpoints)
             case h.Took():
                 self.took(leg, happening)
             case h.Declined(endpoint=endpoint) if leg.live and not leg.answered:
-                left = tuple(name for name in leg.endpoints if name != endpoint)
-                self.keep(replace(leg, endpoints=left))
                 self.line(self.face(leg), "router", "declined", endpoint=endpoint)
-                if not left:
-                    self.gone(
-                        self.session.legs[leg.name], h.Gone(at=self.at, leg=leg.name, cause=Cause.REJECTED)
-                    )
+                self.keep(replace(leg, declined=(*leg.declined, endpoint)))
+                self.give_up_if_nobody_rings(leg.name)
             case h.Gone():
                 self.gone(leg, happening)
             case h.Pressed(digits=digits) if leg.live:
@@ -130,10 +125,24 @@ class _Stepper(Draft):
             case h.ReplaceRequested() if leg.live:
                 self.replace_document(leg, happening)
 
+    def rang(self, leg: Leg, endpoints: tuple[str, ...]) -> None:
+        if self.move(replace(leg, endpoints=endpoints), Status.RINGING):
+            self.tell(OWN, e.LegRinging(at=self.at, leg=leg.name))
+            self.give_up_if_nobody_rings(leg.name)
+
+    def give_up_if_nobody_rings(self, name: str) -> None:
+        """A client's leg whose devices all declined is over; before `Rang` we don't know of all of them."""
+        leg = self.session.legs[name]
+        if leg.status is Status.RINGING and leg.identity and set(leg.endpoints) <= set(leg.declined):
+            self.gone(leg, h.Gone(at=self.at, leg=name, cause=Cause.REJECTED))
+
     def took(self, leg: Leg, happening: h.Took) -> None:
         if not leg.live:
             self.end_far(leg, Cause.CANCELED)  # it answered after we gave it up: hang up, its status stays
             return
+        if leg.status is Status.QUEUED:  # the answer overtook the news that it rings
+            self.rang(leg, leg.endpoints or (happening.endpoint,))
+            leg = self.session.legs[leg.name]
         endpoints = (happening.endpoint,) if happening.endpoint else ()
         if self.move(replace(leg, endpoints=endpoints or leg.endpoints), Status.IN_PROGRESS):
             if happening.sdp:
@@ -225,7 +234,8 @@ class _Stepper(Draft):
                 self.start(command)
             case c.CancelLeg(leg=name) | c.HangUp(leg=name):
                 dialled = self.session.legs[name]
-                cause = Cause.NO_ANSWER if self.rang_out and not dialled.answered else Cause.CANCELED
+                unanswered = Cause.NO_ANSWER if self.rang_out else Cause.CANCELED
+                cause = Cause.NORMAL if dialled.answered else unanswered
                 self.end(dialled, cause, tell_far=True)
             case c.ScreenLeg(leg=name, url=url, method=method):
                 whisper = new_session(url=url, method=method, answered=True, role=Role.SCREENING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -54,7 +55,8 @@ class _TLSSocket(_Budgeted, ssl.SSLSocket):
     pass
 
 
-def tls_context(ca_bundle: str | None, *, sni: bool = True) -> ssl.SSLContext:
+@cache
+def tls_context(ca_bundle: str | None, sni: bool = True) -> ssl.SSLContext:
     """TLS 1.2 or newer against the public roots and, when given, those in the file `ca_bundle`.
 
     Without SNI the library cannot check the name; `Connection` does it then.
@@ -105,16 +107,18 @@ class Connection(HTTPConnection):
         name = self.to.host
         try:
             secure = context.wrap_socket(sock, server_hostname=name if context.check_hostname else None)
-            if not context.check_hostname:
-                match_hostname(secure.getpeercert(), name)  # type: ignore[arg-type]
         except TimeoutError:
             raise budget.over() from None
-        except CertificateError:
-            raise OriginFault(11235, "The certificate is for another name") from None
         except ssl.SSLCertVerificationError as error:
             raise _certificate_fault(error) from None
         except (ssl.SSLError, OSError) as error:
             raise tls_fault(error) from None
+        if not context.check_hostname:
+            try:
+                match_hostname(secure.getpeercert(), name)  # type: ignore[arg-type]
+            except CertificateError:
+                secure.close()
+                raise OriginFault(11235, "The certificate is for another name") from None
         return secure
 
 

@@ -39,7 +39,7 @@ class Exchanger:
 
     def __init__(self, dialler: Dialler, *, ca_bundle: str | None, idle: IdleConnections) -> None:
         self._dialler = dialler
-        self._contexts = {sni: tls_context(ca_bundle, sni=sni) for sni in (True, False)}
+        self._contexts = {sni: tls_context(ca_bundle, sni) for sni in (True, False)}
         self._idle = idle
         self._lock = threading.Lock()
         self._busy: set[Connection] = set()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from foundation.outbound import Fault, Fetcher, OutboundError, OutboundRequest
+from foundation.outbound.connection import tls_context
 from tests.support.origin import Origin, reply
 
 HELLO = {"/": reply(body=b"<Response/>")}
@@ -150,13 +151,6 @@ def test_without_the_bundle_the_private_root_is_not_trusted(https: Https, root: 
 
 
 def test_plain_http_on_a_tls_port_is_11206(fetcher: Fetcher) -> None:
-    with Origin(lambda _: [b"HTTP/1.1 400 Bad Request\r\n\r\n"]) as origin:
-        origin_url = origin.url().replace("http:", "https:")
-        # The origin answers what it takes for a request line, or closes: neither is TLS.
-        assert code(fetcher, origin_url) in (11206, 11220)
-
-
-def test_http_bytes_instead_of_a_handshake_are_11206(fetcher: Fetcher) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -176,9 +170,11 @@ def test_a_tls_port_asked_in_plain_http_is_11206(fetcher: Fetcher, https: Https,
     assert code(fetcher, origin.url().replace("https:", "http:")) == 11206
 
 
-def test_an_older_tls_is_11220(fetcher: Fetcher, https: Https, root: Root) -> None:
+def test_a_tls_version_that_only_one_side_has_is_11220(
+    fetcher: Fetcher, https: Https, root: Root, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     origin = https(issue("127.0.0.1", issuer=root))
-    fetcher.exchanger._contexts[True].maximum_version = ssl.TLSVersion.TLSv1_2
+    monkeypatch.setattr(tls_context(bundle, True), "maximum_version", ssl.TLSVersion.TLSv1_2)
     assert origin._tls is not None
     origin._tls.minimum_version = ssl.TLSVersion.TLSv1_3
     assert code(fetcher, origin.url()) == 11220

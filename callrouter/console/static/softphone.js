@@ -5,22 +5,15 @@ const $ = (id) => document.getElementById(id);
 const { signal, tokenUrl } = document.body.dataset;
 const SILENCE = 15_000, REGISTER_EVERY = 30_000, RENEW_BEFORE = 10, LONGEST_DELAY = 20_000;
 
-let socket = null;      // the WebSocket, once open
-let wanted = false;     // the person wants to be registered
-let token = "";
-let delay = 100;        // ms until the next reconnect
-let deaf = 0;           // timer: the server has been silent for too long
-let renewal = 0;        // timer: the token is about to run out
-let call = null;        // {sid, incoming, phase, peer, reconnect, pc, mic, placed}
+let socket = null, token = "", delay = 100;  // the open WebSocket; ms until the next reconnect
+let wanted = false;                          // the person wants to be registered
+let deaf = 0, renewal = 0;                   // timers: the server is silent; the token is about to run out
+let call = null;                             // {sid, placed, incoming, phase, peer, reconnect, offer, pc, mic}
 
 // ---- the line ----
 
 async function connect() {
-  try {
-    token = await fetchToken();
-  } catch (fault) {
-    return again(`no token: ${fault.message}`);
-  }
+  try { token = await fetchToken(); } catch (fault) { return again(`No token: ${fault.message}`); }
   const opening = new WebSocket(`wss://${signal}/signal`);
   opening.onopen = () => { socket = opening; delay = 100; listen(); };
   opening.onmessage = ({ data }) => {
@@ -36,8 +29,8 @@ async function connect() {
     if (call && !call.reconnect) end("the line was lost");
     else if (call?.phase === "ringing") end("the line was lost; it may ring again");
     else if (call) phase("reconnecting");
-    if (wanted) again(`no line to ${signal}`);
-    else status("off", "Not registered");
+    if (wanted) again(`No line to ${signal}`);
+    else if ($("status").dataset.state !== "wrong") status("off", "Not registered");
   };
 }
 
@@ -53,9 +46,7 @@ async function fetchToken() {
   return (await answer.json()).token;
 }
 
-function send(type, payload) {
-  socket?.send(JSON.stringify({ type, payload, version: "1.6" }));
-}
+function send(type, payload) { socket?.send(JSON.stringify({ type, payload, version: "1.6" })); }
 
 function listen() {
   const browserinfo = { browser: { platform: "web", userAgent: navigator.userAgent }, p: "browser", plugin: "rtc" };
@@ -74,13 +65,10 @@ async function receive({ type, payload = {} }) {
       send("invite", { callsid: call.sid, sdp: call.pc.localDescription.sdp, reconnect: call.reconnect, twilio: {} });
     }
     if (wanted) send("register", { media: { audio: true } });
-  } else if (type === "ready") {
-    status("on", `Registered as ${$("identity").value}`);
-  } else if (type === "offline") {
-    status("off", "Not registered");
-  } else if (type === "error") {
-    status("wrong", `Error ${payload.error?.code}: ${payload.error?.message}`);
-  } else if (type === "close") {
+  } else if (type === "ready") status("on", `Registered as ${$("identity").value}`);
+  else if (type === "offline") status("off", "Not registered");
+  else if (type === "error") status("wrong", `Error ${payload.error?.code}: ${payload.error?.message}`);
+  else if (type === "close") {
     wanted = false;
     buttons();
     socket?.close();
@@ -96,17 +84,13 @@ async function receive({ type, payload = {} }) {
       await call.pc.setRemoteDescription({ type: "answer", sdp: payload.sdp });
     }
     phase(type === "answer" ? "talking" : "ringing there");
-  } else if (type === "cancel" && ours) {
-    end("cancelled");
-  } else if (type === "hangup" && ours && call.phase !== "ringing") {
+  } else if (type === "cancel" && ours) end("cancelled");
+  else if (type === "hangup" && ours && call.phase !== "ringing") {
     end(payload.error ? `ended: ${payload.error.code} ${payload.error.message}` : "ended by the other side");
   }
 }
 
-async function renew() {
-  token = await fetchToken().catch(() => token);
-  listen();
-}
+async function renew() { token = await fetchToken().catch(() => token); listen(); }
 
 // ---- a call ----
 
