@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import logging
 import multiprocessing
 import os
 import re
@@ -21,6 +22,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,6 +51,7 @@ def pin(core: int) -> None:
 
 def run_node(pipe: Connection, calls: int) -> None:
     pin(0)
+    logging.disable(logging.WARNING)  # it is ended in the middle of its calls, on purpose
     settings = NodeSettings(
         token=TOKEN,
         control_address=(HOST, 0),
@@ -87,7 +90,7 @@ def run_floor(pipe: Connection, calls: int) -> None:
         shared.append((await loop.create_datagram_endpoint(FromBrowser, local_addr=(HOST, 0)))[0])
         for number in range(calls):
             transport, _ = await loop.create_datagram_endpoint(
-                lambda number=number: FromPhone(number), local_addr=(HOST, 0)
+                partial(FromPhone, number), local_addr=(HOST, 0)
             )
             ports.append(transport)
         pipe.send([transport.get_extra_info("sockname") for transport in (*shared, *ports)])
@@ -125,7 +128,9 @@ class End:
         self.sequence += 1
         # The time rides in the payload: what passes through unchanged tells its own delay.
         payload = time.monotonic_ns().to_bytes(8) + b"\xff" * 152
-        data = write_rtp(RtpPacket(0, False, self.sequence & 0xFFFF, self.sequence * 160 & 0xFFFFFFFF, 7, payload))
+        data = write_rtp(
+            RtpPacket(0, False, self.sequence & 0xFFFF, self.sequence * 160 & 0xFFFFFFFF, 7, payload)
+        )
         if self.srtp is not None:
             data = self.srtp.protect(data)
         self.socket.sendto(data, self.target)
@@ -242,7 +247,12 @@ def outcome(name: str, ends: list[End], cpu: float, wall: float) -> Result:
     delays = np.array([delay for end in ends for delay in end.delays] or [0.0])
     p50, p99 = np.percentile(delays, [50, 99])
     return Result(
-        name=name, calls=len(ends) // 2, load=cpu / wall, loss=1 - received / sent, p50=float(p50), p99=float(p99)
+        name=name,
+        calls=len(ends) // 2,
+        load=cpu / wall,
+        loss=1 - received / sent,
+        p50=float(p50),
+        p99=float(p99),
     )
 
 
@@ -330,7 +340,9 @@ def run(argv: list[str] | None = None) -> None:
     floor = measure_floor(calls, seconds)
     node = asyncio.run(measure_node(calls, seconds))
     print(table([floor, node]))
-    print(f"the node costs {node.load / floor.load:.2f} times the bare relay; the bar is 150 calls at 60 % of a core")
+    print(
+        f"the node costs {node.load / floor.load:.2f} times the bare relay; the bar is 150 calls at 60 % of a core"
+    )
 
 
 if __name__ == "__main__":

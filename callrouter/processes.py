@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 NAMES = ("presence", "router", "voice")
 """In the order in which they are started."""
+STOP_ORDER = ("router", "presence", "voice")
+"""The router first, so that it does not take the others' end for a fault."""
 STOP_SECONDS = 15.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a process that died is started again; the last is for all further times."""
@@ -71,6 +74,9 @@ class Supervisor:
         """Until `stop` is set; afterwards none of the processes is left."""
         keepers = [asyncio.create_task(self._keep(name, stop)) for name in self._names]
         await stop.wait()
+        for name in STOP_ORDER:
+            if name in self.children:
+                await self._end(self.children[name])
         await asyncio.gather(*keepers)
 
     async def _keep(self, name: str, stop: asyncio.Event) -> None:
@@ -79,26 +85,23 @@ class Supervisor:
         while not stop.is_set():
             started = loop.time()
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "callrouter", "run", name, env=self._environment
+                sys.executable, "-m", "callrouter", "run", name, env=self._environment, start_new_session=True
             )
             self.children[name] = child
-            ended = asyncio.create_task(child.wait())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
+            await child.wait()
             if stop.is_set():
-                await self._end(child, ended)
                 return
             failures = 0 if loop.time() - started > SOUND_SECONDS else failures + 1
             pause = PAUSES[min(failures, len(PAUSES)) - 1] if failures else 0.0
             log.warning("process ended", name=name, status=child.returncode, restart_in=pause)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
 
     @staticmethod
-    async def _end(child: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> None:
-        if child.returncode is None:
+    async def _end(child: asyncio.subprocess.Process) -> None:
+        with suppress(ProcessLookupError):
             child.send_signal(signal.SIGTERM)
-            done, _ = await asyncio.wait([ended], timeout=STOP_SECONDS)
-            if not done:
-                child.kill()
-        await ended
+        try:
+            await asyncio.wait_for(child.wait(), STOP_SECONDS)
+        except TimeoutError:
+            child.kill()

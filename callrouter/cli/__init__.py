@@ -12,11 +12,14 @@ from callrouter.cli.app import app
 from callrouter.cli.calls import calls
 from callrouter.cli.carrier import carrier
 from callrouter.cli.db import db
+from callrouter.cli.demo import demo
 from callrouter.cli.deployment import Deployment
+from callrouter.cli.devices import phone, simulate
 from callrouter.cli.doctor import doctor
 from callrouter.cli.faults import Commands
 from callrouter.cli.key import key
 from callrouter.cli.number import number
+from callrouter.cli.run import run, up
 from callrouter.cli.settings import settings
 from callrouter.cli.token import token
 
@@ -33,5 +36,21 @@ def main(context: click.Context) -> None:
     context.call_on_close(context.obj.close)
 
 
-for _command in (account, app, calls, carrier, db, doctor, key, number, settings, token):
+for _command in (
+    account,
+    app,
+    calls,
+    carrier,
+    db,
+    demo,
+    doctor,
+    key,
+    number,
+    phone,
+    run,
+    settings,
+    simulate,
+    token,
+    up,
+):
     main.add_command(_command)

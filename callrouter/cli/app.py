@@ -23,7 +23,7 @@ def app() -> None:
 @account_option
 @json_option
 @click.pass_obj
-def create(deployment: Deployment, account_sid: str | None, as_json: bool, **settings: str | None) -> None:
+def create(deployment: Deployment, /, account_sid: str | None, as_json: bool, **settings: str | None) -> None:
     """Makes an application."""
     owner = deployment.account(account_sid).account_sid
     sid, now = new_sid(PREFIX), deployment.now()
@@ -63,7 +63,7 @@ def show(deployment: Deployment, sid: str, account_sid: str | None, as_json: boo
 @json_option
 @click.pass_obj
 def update(
-    deployment: Deployment, sid: str, account_sid: str | None, as_json: bool, **settings: str | None
+    deployment: Deployment, /, sid: str, account_sid: str | None, as_json: bool, **settings: str | None
 ) -> None:
     """Changes what is given; an empty text unsets it."""
     owner, now = deployment.account(account_sid).account_sid, deployment.now()

@@ -71,8 +71,10 @@ def fetch_ladder(deployment: Deployment, account_sid: str, sid: str) -> dict[str
         legs = mine.where((CALLS.sid == top) | (CALLS.parent_call_sid == top)).order_by(CALLS.date_created)
         found = connection.execute(legs).all()
         entries, notes = models.TimelineEntry.__table__.c, models.Notification.__table__.c
-        timeline = select(entries).where(entries.account_sid == account_sid, entries.call_sid == top)
-        faults = select(notes).where(
+        timeline = select(models.TimelineEntry.__table__).where(
+            entries.account_sid == account_sid, entries.call_sid == top
+        )
+        faults = select(models.Notification.__table__).where(
             notes.account_sid == account_sid, notes.call_sid.in_([leg.sid for leg in found])
         )
         return {

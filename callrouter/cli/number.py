@@ -28,6 +28,7 @@ def number() -> None:
 @click.pass_obj
 def create(
     deployment: Deployment,
+    /,
     phone_number: str,
     account_sid: str | None,
     as_json: bool,
@@ -73,7 +74,7 @@ def show(deployment: Deployment, number: str, account_sid: str | None, as_json: 
 @json_option
 @click.pass_obj
 def update(
-    deployment: Deployment, number: str, account_sid: str | None, as_json: bool, **settings: str | None
+    deployment: Deployment, /, number: str, account_sid: str | None, as_json: bool, **settings: str | None
 ) -> None:
     """Changes what is given; an empty text unsets it."""
     found, now = _find(deployment, number, account_sid), deployment.now()

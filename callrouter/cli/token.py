@@ -93,6 +93,22 @@ def access_token(
     return jwt.encode(claims, secret, algorithm="HS256", headers={"cty": "twilio-fpa;v=1"})
 
 
+def mint_for(deployment: Deployment, identity: str, app: str | None = None) -> str:
+    """A token for an hour that may take calls, and place them when an app is named."""
+    owner = deployment.account(None).account_sid
+    key = _key(deployment, owner, None)
+    secret = deployment.keys.open(key.secret_sealed)
+    return access_token(
+        key,
+        secret,
+        identity=identity,
+        incoming=True,
+        application_sid=app,
+        ttl=3600,
+        now=int(deployment.now()),
+    )
+
+
 def _key(deployment: Deployment, owner: str, sid: str | None) -> Key:
     if sid is not None:
         return deployment.read(lambda c: keys.fetch(c, owner, sid))

@@ -36,8 +36,8 @@ def options(table: tuple[tuple[str, str, str], ...]) -> Callable[[F], F]:
     """Adds them all; a command gets every one as a keyword, None when it was not given."""
 
     def decorate(command: F) -> F:
-        for flag, field, help in reversed(table):
-            command = click.option(flag, field, help=help)(command)
+        for flag, field, meaning in reversed(table):
+            command = click.option(flag, field, help=meaning)(command)
         return command
 
     return decorate

@@ -77,6 +77,7 @@ class Connection:
         self._news, self._sent = asyncio.Event(), asyncio.Event()
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._delay = FIRST_DELAY
 
     @property
     def up(self) -> bool:
@@ -115,7 +116,6 @@ class Connection:
         self._news.set()
 
     async def _run(self) -> None:
-        delay = FIRST_DELAY
         while True:
             try:
                 async with connect(
@@ -128,12 +128,11 @@ class Connection:
                     compression=None,
                     proxy=None,
                 ) as socket:
-                    delay = FIRST_DELAY
                     self.fault = await self._talk(socket)
             except (OSError, TimeoutError, WebSocketException) as fault:
                 self.fault = f"{fault.__class__.__name__}: {fault}"
-            await asyncio.sleep(delay * self._rng.uniform(1 - JITTER, 1 + JITTER))
-            delay = min(2 * delay, LONGEST_DELAY)
+            await asyncio.sleep(self._delay * self._rng.uniform(1 - JITTER, 1 + JITTER))
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
 
     async def _talk(self, socket: ClientConnection) -> str:
         """One socket's life; why it ended."""
@@ -144,6 +143,7 @@ class Connection:
             while True:
                 async with asyncio.timeout(SILENCE):
                     message = await socket.recv()
+                self._delay = FIRST_DELAY  # not at its opening: a server that only hangs up is left in peace
                 if message == "\n":
                     await socket.send("\n")
                 else:

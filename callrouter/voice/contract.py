@@ -37,7 +37,6 @@ class ErrorCode(StrEnum):
     NO_SUCH_LEG = "no_such_leg"
     REPLACED = "replaced"
     UNKNOWN_COMMAND = "unknown_command"
-    WRONG_STATE = "wrong_state"
 
 
 class EventType(StrEnum):

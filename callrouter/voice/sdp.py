@@ -60,6 +60,11 @@ class RemoteAudio:
         return self.direction in ("sendrecv", "recvonly")
 
     @property
+    def sends(self) -> bool:
+        """Whether packets are to be expected of it."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
     def event_type(self) -> int | None:
         """The payload type of its telephone-event at 8 kHz."""
         return next(

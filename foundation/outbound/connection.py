@@ -82,7 +82,6 @@ class Connection(HTTPConnection):
     ) -> None:
         super().__init__(to.host, to.port)
         self.to = to
-        self.used = False
         self._dial = dial
         self._context = context
 

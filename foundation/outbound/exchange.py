@@ -98,6 +98,7 @@ class Exchanger:
     def _head(
         self, connection: Connection, outgoing: Outgoing, budget: Budget, *, may_be_stale: bool
     ) -> HTTPResponse | None:
+        """None when the connection was stale: closed by the server without a byte of an answer."""
         with self._lock:
             if self.closed:
                 connection.close()
@@ -106,29 +107,28 @@ class Exchanger:
         sock = connection.lend(budget)
         budget.start_reading()
         try:
-            with suppress(
-                BrokenPipeError
-            ):  # a server may answer (413) and close before it has read everything
-                connection.request(
-                    outgoing.method,
-                    outgoing.to.target,
-                    body=outgoing.body,
-                    headers=outgoing.headers,
-                    preload_content=False,
-                    decode_content=False,
-                )
             with _broken_answers(passing=may_be_stale):
+                # A server may answer (413) and close before it has read everything.
+                with suppress(BrokenPipeError):
+                    connection.request(
+                        outgoing.method,
+                        outgoing.to.target,
+                        body=outgoing.body,
+                        headers=outgoing.headers,
+                        preload_content=False,
+                        decode_content=False,
+                    )
                 response = connection.getresponse()
         except _STALE:
             self._drop(connection)
-            if sock.received == 0:
-                return None
-            raise _cut() from None
+            if sock.received:
+                raise _cut() from None
+            return None
         except BaseException:
             self._drop(connection)
             raise
-        # The library takes the end of the stream for the end of the head (M3), and an interim answer (103) for the
-        # final one, which would then wait on the connection to be read as the answer to the next request.
+        # The library takes the end of the stream for the end of the head (M3), and an interim answer (103) for
+        # the final one, which would then wait on the connection to be read as the answer to the next request.
         if response.status >= 200 and not sock.ended:
             return response
         response.close()
@@ -158,26 +158,21 @@ class Answer:
 
 @contextmanager
 def _broken_answers(passing: bool = False) -> Iterator[None]:
-    """Turns what the libraries raise for a bad answer into 11206, except, if `passing`, a stale
-    connection."""
+    """Turns what the libraries raise for a bad answer into 11206 or 1122x; a closed connection stays as it is
+    if `passing`."""
     try:
         yield
-    except ssl.SSLEOFError:
+    except _STALE:
         if passing:
             raise
         raise _cut() from None
     except ssl.SSLError as error:
         raise tls_fault(error) from None
-    except _STALE:
-        if passing:
-            raise
-        raise _cut() from None
-    except (http.client.HTTPException, HTTPError, OSError, ValueError) as error:
-        if isinstance(error, http.client.IncompleteRead) or "IncompleteRead" in str(error):
+    except (http.client.HTTPException, HTTPError, OSError) as error:
+        if "IncompleteRead" in repr(error):
             raise _cut() from None
-        raise OriginFault(
-            11206, f"The answer is not valid HTTP ({type(error).__name__})", retry_word="rt"
-        ) from None
+        reason = f"The answer is not valid HTTP ({type(error).__name__})"
+        raise OriginFault(11206, reason, retry_word="rt") from None
 
 
 def _cut() -> OriginFault:

@@ -130,6 +130,7 @@ class Gateway:
                 raise
         finally:
             self._lost(socket, clean=clean)
+            await socket.flushed()
 
     async def _converse(self, socket: Socket, receive: Receive) -> bool:
         """Reads until the end; whether that was a client that closed by itself."""

@@ -57,9 +57,10 @@ class Socket:
             if task is not None:
                 task.cancel()
 
-    async def flushed(self) -> None:
+    async def flushed(self, timeout: float = 2.0) -> None:
+        """What was queued has been sent, or the peer does not read."""
         if self._writer is not None:
-            await asyncio.wait([self._writer])
+            await asyncio.wait([self._writer], timeout=timeout)
 
     def _put(self, message: dict[str, object]) -> None:
         if not self.open:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import contract
+import twilio_contract
 import pytest
 from flask import Flask
 from twilio.http.http_client import TwilioHttpClient
@@ -61,8 +61,8 @@ class CheckedHttpClient(TwilioHttpClient):
     def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
         response = super().request(method, url, *args, **options)
         self.requests.append(f"{method} {url}")
-        if contract.present():
-            wrong = contract.faults(method, urlsplit(url).path, response.status_code, response.text)
+        if twilio_contract.present():
+            wrong = twilio_contract.faults(method, urlsplit(url).path, response.status_code, response.text)
             assert not wrong, f"{method} {url}: {wrong}"
         return response
 

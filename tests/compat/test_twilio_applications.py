@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from contract import refusal
+from twilio_contract import refusal
 from twilio.rest import Client
 
 

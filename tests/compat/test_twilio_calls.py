@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from contract import refusal
+from twilio_contract import refusal
 from sqlalchemy import func, insert, select
 from twilio.rest import Client
 

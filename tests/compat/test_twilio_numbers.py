@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from contract import refusal
+from twilio_contract import refusal
 from twilio.rest import Client
 
 _LINES = itertools.count(1000)

@@ -86,17 +86,48 @@ def test_both_dtls_roles_when_we_offer(setup: str) -> None:
 
 
 def test_browser_may_be_faster_than_its_answer() -> None:
-    """Checks and the whole handshake arrive before the signalled SDP: up only when that proves them."""
+    """Checks and the first handshake flight arrive before the signalled SDP: they count once it is there."""
 
     async def scenario() -> None:
         async with voice_node() as (_, client, events):
             browser = await HandBrowser.open()
             browser.take((await client.request("leg.create", leg="W", kind="webrtc"))["sdp"])
-            await browser.connect()
-            assert not events.of("leg.up")
+            await browser.check()
+            browser.dtls.start(server=False)
+            browser.flush()
+            await browser.check()  # answered in order: the flight before it has arrived
+            assert browser.dtls.state is DtlsState.SHAKING
             browser.setup = "active"
             await client.request("leg.accept", leg="W", sdp=browser.sdp())
+            await events.wait("leg.up", "W", seconds=0.9)  # sooner than the flight's repetition
+
+    run(scenario())
+
+
+def test_only_the_accepted_browser_of_one_offer_gets_in() -> None:
+    """I11: the same offer rang in two tabs and both answered; the loser's datagrams must not spoil the call."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            offer = (await client.request("leg.create", leg="W", kind="webrtc"))["sdp"]
+            loser, winner = await HandBrowser.open(), await HandBrowser.open()
+            loser.ufrag = "late"
+            for tab in (loser, winner):
+                tab.take(offer)
+                await tab.check()
+                tab.dtls.start(server=False)
+                tab.flush()
+                await tab.check()
+            winner.setup = loser.setup = "active"
+            await client.request("leg.accept", leg="W", sdp=winner.sdp())
             await events.wait("leg.up", "W")
+            assert (await loser.check()).error_code == 401
+            with pytest.raises(VoiceError, match="has its answer"):
+                await client.request("leg.accept", leg="W", sdp=loser.sdp())
+            await client.request("leg.accept", leg="W", sdp=winner.sdp())
+            port = winner.transport.get_extra_info("sockname")[1]
+            assert (await stats(client))["far_end"] == f"127.0.0.1:{port}"
+            assert not events.of("leg.lost")
 
     run(scenario())
 

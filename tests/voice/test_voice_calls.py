@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+import uvloop
 from voice_peers import Browser, Phone, run, voice_node
+
+from callrouter.voice.client import VoiceClient
 
 
 def test_phone_to_phone() -> None:
@@ -26,7 +30,8 @@ def test_phone_to_phone() -> None:
 
 
 @pytest.mark.parametrize("browser_offers", [True, False])
-def test_phone_to_browser(browser_offers: bool) -> None:
+@pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_phone_to_browser(browser_offers: bool, loop: Any) -> None:
     async def scenario() -> None:
         async with voice_node() as (_, client, events):
             phone, browser = await Phone.open(600), Browser(1000)
@@ -41,7 +46,7 @@ def test_phone_to_browser(browser_offers: bool) -> None:
             await browser.close()
             phone.close()
 
-    run(scenario())
+    run(scenario(), loop=loop)
 
 
 def test_browser_to_browser() -> None:
@@ -59,7 +64,7 @@ def test_browser_to_browser() -> None:
     run(scenario())
 
 
-async def connect(client: object, browser: Browser, leg: str, browser_offers: bool) -> None:
+async def connect(client: VoiceClient, browser: Browser, leg: str, browser_offers: bool) -> None:
     if browser_offers:
         answer = await client.request("leg.create", leg=leg, kind="webrtc", sdp=await browser.offer())
         await browser.take(answer["sdp"])

@@ -251,6 +251,7 @@ def test_hold_and_resume_by_a_later_offer() -> None:
             assert "a=recvonly\r\n" in held["sdp"]
             assert held["created"] is False
             before = (await client.request("leg.stats", leg="A"))["packets_sent"]
+            assert before
             await until_received(client, "A", 30)
             assert (await client.request("leg.stats", leg="A"))["packets_sent"] == before
             resumed = await client.request("leg.restart", leg="A", sdp=phone.sdp())
@@ -258,6 +259,19 @@ def test_hold_and_resume_by_a_later_offer() -> None:
             count = len(phone.received)
             await until(lambda: len(phone.received) > count)
             phone.close()
+
+    run(scenario())
+
+
+def test_no_media_timeout_while_on_hold() -> None:
+    async def scenario() -> None:
+        async with voice_node(media_timeout=0.3) as (_, client, events):
+            phone = await phone_leg(client, "A", 600, extra="a=inactive\r\n")
+            other = await phone_leg(client, "B", 900)
+            phone.hush()
+            other.hush()
+            await events.wait("leg.media_timeout", "B")
+            assert not events.of("leg.media_timeout", "A")
 
     run(scenario())
 

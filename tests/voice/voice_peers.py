@@ -37,7 +37,7 @@ unhurried = hypothesis.settings(deadline=None)
 opened: list[asyncio.DatagramTransport | asyncio.StreamWriter] = []
 
 
-def run(scenario: Coroutine[Any, Any, Any], seconds: float = 30) -> Any:
+def run(scenario: Coroutine[Any, Any, Any], seconds: float = 30, loop: Any = None) -> Any:
     """One scenario on a fresh loop, bounded in time; the peers' sockets are closed after it."""
 
     async def bounded() -> Any:
@@ -50,7 +50,8 @@ def run(scenario: Coroutine[Any, Any, Any], seconds: float = 30) -> Any:
             opened.clear()
             await asyncio.sleep(0)
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(bounded())
 
 
 def settings(**changes: Any) -> NodeSettings:

@@ -50,7 +50,7 @@ class SimulatedCarrier:
         record: Callable[[str], WavWriter | None] = lambda _call_sid: None,
         tell: Tell = _silent,
     ) -> None:
-        self.name, self.script = name, script
+        self.name, self.secret, self.script = name, secret, script
         self.calls: dict[str, SimulatedCall] = {}
         """Those in progress, by id."""
         self._record, self._tell = record, tell

@@ -52,7 +52,6 @@ function listen() {
   const browserinfo = { browser: { platform: "web", userAgent: navigator.userAgent }, p: "browser", plugin: "rtc" };
   send("listen", { token, browserinfo, reconnectTimeout: 30 });
 }
-
 setInterval(() => { if (wanted) send("register", { media: { audio: true } }); }, REGISTER_EVERY);
 
 async function receive({ type, payload = {} }) {
@@ -161,7 +160,6 @@ function watch(stream) {
 // ---- the page ----
 
 function status(state, text) { $("status").dataset.state = state; $("status").textContent = text; }
-
 function phase(text) {
   if (!call) return;
   if (call.phase !== text) note(`${call.peer}: ${text}`);
@@ -190,7 +188,6 @@ function buttons() {
 }
 
 const attempt = (work) => work.catch((fault) => { note(fault.message); leave("hangup"); });
-
 $("register").onsubmit = (event) => {
   event.preventDefault();
   wanted = !wanted;

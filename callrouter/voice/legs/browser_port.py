@@ -51,15 +51,16 @@ class BrowserPort(asyncio.DatagramProtocol):
         mine = self._sources.setdefault(leg, deque())
         mine.append(source)
         if len(mine) > _MAX_SOURCES:
-            self._distrust(leg, mine.popleft())
+            self.distrust(leg, mine.popleft())
 
     def forget(self, leg: WebRtcLeg) -> None:
         """Nothing on this port is this leg's any more."""
         self.retire(leg.ice.ufrag)
         for source in self._sources.pop(leg, ()):
-            self._distrust(leg, source)
+            self.distrust(leg, source)
 
-    def _distrust(self, leg: WebRtcLeg, source: Source) -> None:
+    def distrust(self, leg: WebRtcLeg, source: Source) -> None:
+        """What `source` sends is not this leg's any more."""
         if self._by_address.get(source) is leg:
             del self._by_address[source]
 
@@ -82,7 +83,7 @@ class BrowserPort(asyncio.DatagramProtocol):
         elif 20 <= first < 64:
             leg = self._by_address.get(addr)
             if leg is not None:
-                leg.receive_dtls(data)
+                leg.receive_dtls(data, addr)
                 return
         self.strays += 1
 

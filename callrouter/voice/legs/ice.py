@@ -31,11 +31,12 @@ def parse_check(data: bytes) -> stun.Message | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`valid`: the check proved knowledge of our password, so the source belongs to the leg."""
+    """`valid`: the check proved knowledge of our password; `far_ufrag` is who says so."""
 
     response: bytes | None = None
     valid: bool = False
     nominated: bool = False
+    far_ufrag: str = ""
 
 
 class IceAgent:
@@ -75,7 +76,12 @@ class IceAgent:
         answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, message.transaction_id)
         answer.attributes["XOR-MAPPED-ADDRESS"] = source[:2]
         answer.add_message_integrity(self._pwd.encode())
-        return Verdict(response=bytes(answer), valid=True, nominated="USE-CANDIDATE" in message.attributes)
+        return Verdict(
+            response=bytes(answer),
+            valid=True,
+            nominated="USE-CANDIDATE" in message.attributes,
+            far_ufrag=theirs,
+        )
 
     def _error(self, message: stun.Message, code: int, text: str, *, signed: bool = False) -> bytes:
         answer = stun.Message(stun.Method.BINDING, stun.Class.ERROR, message.transaction_id)

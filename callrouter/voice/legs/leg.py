@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..contract import EventType
 from ..media import rtcp
-from ..media.packet import PCMU, RtpPacket, write_rtp
+from ..media.packet import PCMU, RtpPacket, rtp_header
 from ..media.reception import Reception
 from ..media.stamper import Stamper
 from ..media.ticker import Ticker
@@ -43,6 +43,8 @@ class Leg(ABC):
         self.up = False
         self.closed = False
         self.peer: Leg | None = None
+        self.far_end_sends = True
+        """Whether packets are due: not while it is on hold."""
         self.reception = Reception()
         self.sent_packets = self.sent_octets = self.dropped = self.digits_received = 0
         self.round_trip: float | None = None
@@ -128,8 +130,8 @@ class Leg(ABC):
             self._send(PCMU, first, sequence, timestamp, frame.payload)
 
     def _send(self, payload_type: int, marker: bool, sequence: int, timestamp: int, payload: bytes) -> None:
-        packet = RtpPacket(payload_type, marker, sequence, timestamp, self._stamper.ssrc, payload)
-        if self._transmit(write_rtp(packet)):
+        header = rtp_header(payload_type, marker, sequence, timestamp, self._stamper.ssrc)
+        if self._transmit(header + payload):
             self.sent_packets += 1
             self.sent_octets += len(payload)
 
@@ -212,7 +214,7 @@ class Leg(ABC):
             self._report_due = now + rtcp_interval
             self._report(now)
         last = max(self.reception.last_at or self._up_at, self._up_at)
-        if not self._quiet and now - last >= media_timeout:
+        if self.far_end_sends and not self._quiet and now - last >= media_timeout:
             self._quiet = True
             self._emit(self.id, EventType.LEG_MEDIA_TIMEOUT, seconds=round(now - last, 3))
 

@@ -89,6 +89,7 @@ class RtpLeg(Leg):
         self.event_type = remote.event_type
         held = ipaddress.ip_address(remote.address).is_unspecified  # the old way to say "on hold"
         self._mux, self._sends = remote.rtcp_mux, remote.receives and not held
+        self.far_end_sends = remote.sends and not held
         expected = (remote.address, remote.port)
         if self._latch is None or (self._latch.expected != expected and not held):
             self._latch = Latch(expected=expected, window=self._settings.latch_window)

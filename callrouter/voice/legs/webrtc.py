@@ -14,11 +14,12 @@ from ..media.ticker import Ticker
 from ..settings import NodeSettings
 from .certificate import Certificate
 from .dtls import Dtls, DtlsState
-from .ice import IceAgent, Source
+from .ice import IceAgent, Source, Verdict
 from .leg import Emit, Leg
 from .srtp import SrtpError
 
-_OLD_PATH_QUIET = 1.0
+_OLD_PATH_QUIET = 1.0  # seconds
+_MAX_SUITORS, _MAX_EARLY = 16, 8
 
 
 class Port(Protocol):
@@ -30,6 +31,7 @@ class Port(Protocol):
     def listen(self, leg: WebRtcLeg, ufrag: str) -> None: ...
     def retire(self, ufrag: str) -> None: ...
     def trust(self, leg: WebRtcLeg, source: Source) -> None: ...
+    def distrust(self, leg: WebRtcLeg, source: Source) -> None: ...
     def forget(self, leg: WebRtcLeg) -> None: ...
 
 
@@ -62,6 +64,8 @@ class WebRtcLeg(Leg):
         self._setup = "actpass"
         self._version = 0
         self._written = ""
+        self._suitors: dict[Source, Verdict] = {}  # who checked before the answer came
+        self._early: list[tuple[bytes, Source]] = []  # and what they sent
         self._target: Source | None = None  # where we send
         self._candidate: Source | None = None  # nominated, but not yet heard from with valid audio
         self._heard_at = 0.0
@@ -85,12 +89,33 @@ class WebRtcLeg(Leg):
         return text
 
     def accept(self, remote: sdp.RemoteAudio) -> None:
-        """The browser's answer to our offer; a repeated one changes nothing."""
+        """The browser's answer to our offer; a repeated one changes nothing.
+
+        The same offer may have rung in several places. Who checked under another name than this
+        answer's is turned away; what the right one sent so far is taken up now.
+        """
+        if self._remote is not None and remote.ice_ufrag != self._remote.ice_ufrag:
+            raise sdp.SdpError("the leg has its answer; another one needs leg.restart")
         first = self._remote is None
         self._take(remote)
         if first:
             self._setup = "active" if remote.setup == "passive" else "passive"
+            self._choose(remote.ice_ufrag)
         self._go()
+
+    def _choose(self, ufrag: str) -> None:
+        for source, verdict in self._suitors.items():
+            if verdict.far_ufrag != ufrag:
+                self._port.distrust(self, source)
+            elif self._target is None or verdict.nominated:
+                self._target = source
+        if self._target is None:
+            self.ice.consented_at = None
+        for data, source in self._early:
+            if self._suitors[source].far_ufrag == ufrag:
+                self.receive_dtls(data, source)
+        self._early.clear()
+        self._suitors.clear()
 
     def restart(self, remote: sdp.RemoteAudio) -> str:
         """An ICE restart: new credentials on the same keys, or new keys if the certificate is another.
@@ -128,6 +153,7 @@ class WebRtcLeg(Leg):
     def _take(self, remote: sdp.RemoteAudio) -> None:
         self._check(remote)
         self._remote = remote
+        self.far_end_sends = remote.sends
         self.ice.remote_ufrag = remote.ice_ufrag
 
     def _go(self) -> None:
@@ -170,6 +196,10 @@ class WebRtcLeg(Leg):
             self.dropped += 1
             return
         self._port.trust(self, source)
+        if self._remote is None:
+            if len(self._suitors) < _MAX_SUITORS or source in self._suitors:
+                self._suitors[source] = verdict
+            return
         if self._target is None:
             self._target = source
         elif verdict.nominated and source != self._target:
@@ -181,8 +211,12 @@ class WebRtcLeg(Leg):
                 self._candidate = source
         self._advance()
 
-    def receive_dtls(self, data: bytes) -> None:
+    def receive_dtls(self, data: bytes, source: Source) -> None:
         """A handshake datagram from an address that passed a check."""
+        if self._remote is None:
+            if source in self._suitors and len(self._early) < _MAX_EARLY:
+                self._early.append((data, source))
+            return
         if self._dtls.state is DtlsState.NEW and self._setup != "active":
             self._dtls.start(server=True)
         self._dtls.receive(data)

@@ -53,8 +53,12 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
 
 def write_rtp(packet: RtpPacket) -> bytes:
     """The packet with a bare 12-byte header."""
-    payload_type, marker, sequence, timestamp, ssrc, payload = packet
-    return _HEADER.pack(0x80, payload_type | marker << 7, sequence, timestamp, ssrc) + payload
+    return rtp_header(*packet[:5]) + packet.payload
+
+
+def rtp_header(payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int) -> bytes:
+    """The 12 bytes alone, for the relay's short path."""
+    return _HEADER.pack(0x80, payload_type | marker << 7, sequence, timestamp, ssrc)
 
 
 def is_rtcp(data: bytes) -> bool:

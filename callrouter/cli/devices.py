@@ -1,0 +1,44 @@
+"""`callrouter simulate` and `callrouter phone`, told what the operator's records know."""
+
+import click
+
+from callrouter.carriers.simulator.access import CarrierAccess, CarrierLookup
+from callrouter.carriers.simulator.cli import simulate
+from callrouter.cli.deployment import Deployment
+from callrouter.cli.token import mint_for
+from callrouter.directory import carriers
+from callrouter.phone.cli import PhoneDefaults, PhoneLookup, phone
+
+__all__ = ["phone", "simulate"]
+
+
+def _carrier(name: str) -> CarrierAccess:
+    deployment = _deployment()
+    known = deployment.read(lambda connection: carriers.fetch(connection, name))
+    return CarrierAccess(
+        router_url=deployment.settings.router_base(),
+        secret=deployment.keys.open(known.secrets_sealed[0]),
+        control_url=known.control_url,
+    )
+
+
+def _phone() -> PhoneDefaults:
+    deployment = _deployment()
+    settings = deployment.settings
+    authority = settings.data_dir / "tls" / "ca.pem"
+    return PhoneDefaults(
+        mint=lambda identity: mint_for(deployment, identity),
+        signal=settings.signal_name(),
+        ca=authority if not settings.tls_certificate and authority.exists() else None,
+    )
+
+
+def _deployment() -> Deployment:
+    found = click.get_current_context().find_object(Deployment)
+    if found is None:
+        raise click.ClickException("this command belongs to `callrouter`")
+    return found
+
+
+simulate.context_settings["obj"] = CarrierLookup(find=_carrier)
+phone.context_settings["obj"] = PhoneLookup(find=_phone)

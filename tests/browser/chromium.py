@@ -1,0 +1,191 @@
+"""A real Chromium as the scenarios see it: browsers, tabs with a `Device` each, and their calls.
+
+Everything waits at most some seconds and then says what did not come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SDK = HERE / "node_modules" / "@twilio" / "voice-sdk" / "dist" / "twilio.min.js"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
+PATIENCE = 15.0
+"""Seconds for an event in a page."""
+COMMAND_SECONDS = 45.0
+"""Seconds for a command to the driver; a page's own waits are shorter."""
+
+FLAGS = (
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--no-pings",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    # Nothing can leave the machine: no other name has an address.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE *.localhost , EXCLUDE 127.0.0.1",
+)
+
+
+def missing() -> str:
+    """What these tests need and this machine lacks; empty when all is there."""
+    if shutil.which("node") is None:
+        return "Node is not on the path"
+    if shutil.which(CHROMIUM) is None:
+        return f"{CHROMIUM} is not here: install Chromium or name it by CHROMIUM"
+    if not SDK.exists():
+        return "the npm packages are not installed: `npm ci` in tests/browser"
+    return ""
+
+
+class PageFault(Exception):
+    """A page, or the driver, refused or waited in vain; the message is its own."""
+
+
+class Driver:
+    """The Node process; its answers come on a thread and may be awaited in any event loop."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["node", str(HERE / "driver.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Future[Any]] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def post(self, what: str, **fields: Any) -> Future[Any]:
+        number, answer = next(self._numbers), Future[Any]()
+        self._waiting[number] = answer
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}) + "\n")
+        self._process.stdin.flush()
+        return answer
+
+    def close(self) -> None:
+        """Ends the browsers and removes their profiles."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(COMMAND_SECONDS)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join(PATIENCE)
+            assert self._process.stdout
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            answer = json.loads(line)
+            waiting = self._waiting.pop(answer["id"])
+            if "error" in answer:
+                waiting.set_exception(PageFault(answer["error"]))
+            else:
+                waiting.set_result(answer["result"])
+        for waiting in self._waiting.values():
+            waiting.set_exception(PageFault("the driver ended"))
+
+
+class Browser:
+    """One Chromium with a profile of its own, whose microphone plays `microphone` for ever."""
+
+    def __init__(self, driver: Driver, page: str, microphone: Path, trust: Trust) -> None:
+        self._driver, self._page = driver, page
+        flags = [*FLAGS, *trust.flags, f"--use-file-for-fake-audio-capture={microphone}"]
+        launched = driver.post("launch", executable=CHROMIUM, flags=flags, env=trust.environment)
+        self._number: int = launched.result(COMMAND_SECONDS)
+
+    async def tab(self) -> Tab:
+        number = await self._ask("open", browser=self._number, url=self._page)
+        return Tab(self, number)
+
+    async def traffic(self) -> list[dict[str, Any]]:
+        """Every request of every tab so far: `url`, `method`, and `outcome`, a status or what failed."""
+        requests: list[dict[str, Any]] = await self._ask("traffic", browser=self._number)
+        return requests
+
+    async def _ask(self, what: str, **fields: Any) -> Any:
+        return await asyncio.wait_for(asyncio.wrap_future(self._driver.post(what, **fields)), COMMAND_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """How a browser comes to trust the deployment's CA."""
+
+    flags: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Tab:
+    """A page with one `Device`. Names of events and members are the SDK's."""
+
+    def __init__(self, browser: Browser, number: int) -> None:
+        self._browser, self._number = browser, number
+
+    async def do(self, name: str, *args: Any) -> Any:
+        """`window.app[name](...args)` of page.js."""
+        return await self._browser._ask("call", page=self._number, name=name, args=args)
+
+    async def wait(self, event: str, patience: float = PATIENCE, *, call: int | None = None) -> Any:
+        """The next such event of the device (or of a call) that nobody has waited for yet."""
+        return await self.do("wait", call, event, patience)
+
+    async def open(self, token: str, signal: str, **options: Any) -> None:
+        """Makes the `Device`; it opens its socket when it registers or connects."""
+        await self.do("open", token, {"chunderw": signal, **options})
+
+    async def incoming(self) -> TabCall:
+        return TabCall(self, await self.wait("incoming"))
+
+    async def connect(self, **options: Any) -> TabCall:
+        return TabCall(self, await self.do("connect", options))
+
+    async def state(self) -> str:
+        return str((await self.do("device"))["state"])
+
+    async def close(self) -> None:
+        await self._browser._ask("close", page=self._number)
+
+
+class TabCall:
+    """A call of a tab."""
+
+    def __init__(self, tab: Tab, number: int) -> None:
+        self._tab, self._number = tab, number
+
+    async def do(self, name: str, *args: Any) -> Any:
+        """`accept`, `reject`, `ignore`, `disconnect`, `press`, `send`."""
+        return await self._tab.do(name, self._number, *args)
+
+    async def wait(self, event: str, patience: float = PATIENCE) -> Any:
+        return await self._tab.wait(event, patience, call=self._number)
+
+    async def state(self) -> dict[str, Any]:
+        """`status`, `parameters`, and `custom` for the custom parameters."""
+        state: dict[str, Any] = await self._tab.do("call", self._number)
+        return state
+
+    async def hears(self, hz: float, patience: float = PATIENCE) -> None:
+        """Listens until this is the strongest frequency; AssertionError says what was heard instead."""
+        heard: list[float | None] = []
+        ends = asyncio.get_running_loop().time() + patience
+        while not (heard and heard[-1] is not None and abs(heard[-1] - hz) < 20):
+            assert asyncio.get_running_loop().time() < ends, f"heard {heard[-10:]} and not {hz}"
+            heard.append(await self._tab.do("hears", self._number))
+            await asyncio.sleep(0.1)

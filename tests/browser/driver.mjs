@@ -1,0 +1,68 @@
+// Drives Chromium for the tests: one JSON command per line on stdin, one JSON answer per line on stdout.
+// {id, do: 'launch', flags, env} -> browser   {id, do: 'open', browser, url} -> page
+// {id, do: 'call', page, name, args} -> what window.app[name](...args) answers
+// {id, do: 'traffic', browser} -> [{url, outcome}]   {id, do: 'close', page}
+// Ends, with all browsers, when stdin ends.
+
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {chromium} from 'playwright-core';
+
+const browsers = [];
+const pages = [];
+
+const commands = {
+  async launch({executable, flags, env}) {
+    const profile = await mkdtemp(join(tmpdir(), 'callrouter-chromium-'));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: executable,
+      args: flags,
+      env: {...process.env, ...env},
+      chromiumSandbox: false,
+      ignoreDefaultArgs: ['--mute-audio'],
+      permissions: ['microphone'],
+    });
+    const traffic = [];
+    context.on('requestfinished', async request => {
+      traffic.push({url: request.url(), method: request.method(), outcome: (await request.response())?.status()});
+    });
+    context.on('requestfailed', request => {
+      traffic.push({url: request.url(), method: request.method(), outcome: request.failure().errorText});
+    });
+    return browsers.push({context, profile, traffic}) - 1;
+  },
+
+  async open({browser, url}) {
+    const {context, traffic} = browsers[browser];
+    const page = await context.newPage();
+    page.on('websocket', socket => traffic.push({url: socket.url(), method: 'WEBSOCKET', outcome: null}));
+    page.on('pageerror', error => process.stderr.write(`page: ${error}\n`));
+    page.on('console', message => process.stderr.write(`page: ${message.type()}: ${message.text()}\n`));
+    await page.goto(url);
+    await page.waitForFunction(() => window.app);
+    return pages.push(page) - 1;
+  },
+
+  call: ({page, name, args}) => pages[page].evaluate(([name, args]) => window.app[name](...args), [name, args]),
+  traffic: ({browser}) => browsers[browser].traffic,
+  close: ({page}) => pages[page].close({runBeforeUnload: false}),
+};
+
+async function obey(line) {
+  const {id, do: what, ...fields} = JSON.parse(line);
+  let answer;
+  try {
+    answer = {id, result: (await commands[what](fields)) ?? null};
+  } catch (error) {
+    answer = {id, error: error.message};
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+for await (const line of createInterface({input: process.stdin})) void obey(line);
+for (const {context, profile} of browsers) {
+  await context.close().catch(() => {});
+  await rm(profile, {recursive: true, force: true});
+}
