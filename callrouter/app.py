@@ -8,6 +8,7 @@ from callrouter import clients
 from callrouter.api.blueprint import create_api
 from callrouter.calls.front import Front
 from callrouter.carriers.ingress import create_carriers
+from callrouter.console.softphone import create_softphone
 from callrouter.voice.client import VoiceClient
 from foundation.clock import Clock
 from foundation.db import Database
@@ -41,4 +42,6 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(create_api(database, keys, front, clock=clock))
     app.register_blueprint(create_carriers(database, keys, front, clock))
     app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock))
+    if parts.settings.development:
+        app.register_blueprint(create_softphone(database, keys, parts.settings))
     return app

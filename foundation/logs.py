@@ -49,6 +49,8 @@ def configure(settings: Settings, process: str) -> None:
     root.setLevel(settings.log_level.upper())
     for noisy in ("uvicorn.access", "websockets", "urllib3", "aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for teller in ("urllib3.connection", "uvicorn.error"):
+        logging.getLogger(teller).setLevel(logging.ERROR)  # they would write URLs with their queries
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

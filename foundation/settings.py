@@ -83,7 +83,7 @@ class Settings:
         "list",
     )
     outbound_ca: str = _setting("", "PEM file of extra certificate authorities for webhooks.")
-    outbound_threads: int = _setting(32, "Webhook requests under way at once.", "int", validate=Range(1, 512))
+    outbound_threads: int = _setting(64, "Webhook requests under way at once.", "int", validate=Range(1, 512))
     answer_grace: float = _setting(
         10.0, "Seconds for which a client that lost its socket keeps its calls and registration.", "float"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 
@@ -30,12 +31,13 @@ def dominant_hz(samples: Samples) -> float | None:
 
 
 class Ear:
-    """Takes samples as they come. `record`: a file that gets all of them; the ear closes it."""
+    """Takes samples as they come. `record`: a WAV file of all of them, made when the first ones come."""
 
-    def __init__(self, record: WavWriter | None = None) -> None:
+    def __init__(self, record: Path | None = None) -> None:
         self._chunks: deque[Samples] = deque()
         self._kept = 0
         self._record = record
+        self._file: WavWriter | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self.samples = 0
         """How many were heard in all."""
@@ -46,8 +48,10 @@ class Ear:
         self.samples += len(samples)
         while self._kept > MEMORY * SAMPLE_RATE:
             self._kept -= len(self._chunks.popleft())
-        if self._record:
-            self._record.write(samples)
+        if self._record and self._file is None:
+            self._file = WavWriter(self._record)
+        if self._file:
+            self._file.write(samples)
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
@@ -74,6 +78,7 @@ class Ear:
         return self.latest(seconds)
 
     def close(self) -> None:
-        if self._record:
-            self._record.close()
-            self._record = None
+        """Ends the recording. Idempotent."""
+        if self._file:
+            self._file.close()
+        self._file = self._record = None

@@ -1,17 +1,13 @@
 """`callrouter token`: access tokens for clients, exactly as Twilio's helper libraries make them."""
 
-from typing import Any
-
 import click
-import jwt
 
-from callrouter import models
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.output import account_option, json_option, moment, print_one
 from callrouter.directory import applications, keys
 from callrouter.directory.errors import Refused
 from callrouter.directory.keys import Key
-from callrouter.directory.rows import values
+from callrouter.directory.tokens import access_token, newest_key
 
 LONGEST_IDENTITY = 256
 LONGEST_LIFE = 86_400
@@ -66,33 +62,6 @@ def mint(
     print_one({"token": minted, **facts}, as_json)
 
 
-def access_token(
-    key: Key,
-    secret: str,
-    *,
-    identity: str,
-    incoming: bool,
-    application_sid: str | None,
-    ttl: int,
-    now: int,
-) -> str:
-    """A token with a voice grant (twilio-surface 6.1); `ttl` and `now` in seconds."""
-    voice: dict[str, Any] = {}
-    if incoming:
-        voice["incoming"] = {"allow": True}
-    if application_sid:
-        voice["outgoing"] = {"application_sid": application_sid}
-    claims = {
-        "jti": f"{key.sid}-{now}",
-        "grants": {"voice": voice, "identity": identity},
-        "iss": key.sid,
-        "sub": key.account_sid,
-        "nbf": now,
-        "exp": now + ttl,
-    }
-    return jwt.encode(claims, secret, algorithm="HS256", headers={"cty": "twilio-fpa;v=1"})
-
-
 def mint_for(deployment: Deployment, identity: str, app: str | None = None) -> str:
     """A token for an hour that may take calls, and place them when an app is named."""
     owner = deployment.account(None).account_sid
@@ -112,8 +81,7 @@ def mint_for(deployment: Deployment, identity: str, app: str | None = None) -> s
 def _key(deployment: Deployment, owner: str, sid: str | None) -> Key:
     if sid is not None:
         return deployment.read(lambda c: keys.fetch(c, owner, sid))
-    query = keys.listed(owner).order_by(models.ApiKey.date_created.desc()).limit(1)
-    found = deployment.read(lambda c: values(Key, c, query))
-    if not found:
+    found = deployment.read(lambda c: newest_key(c, owner))
+    if found is None:
         raise Refused(20404, f"account {owner} has no API key; run `callrouter key create`")
-    return found[0]
+    return found

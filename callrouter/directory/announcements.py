@@ -4,7 +4,7 @@ The entry names who changed; the dispatcher reads how things stand when it sends
 or be overtaken without harm, and their ids can be made from what they say.
 """
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from callrouter.models import Outbox
 
@@ -25,13 +25,16 @@ def key_deleted(connection: Connection, account_sid: str, sid: str, now: float) 
 
 
 def _announce(connection: Connection, kind: str, id: str, payload: dict[str, str], now: float) -> None:
+    account_sid, lane = payload["account_sid"], f"presence:{payload['account_sid']}"
+    waiting = (Outbox.account_sid == account_sid, Outbox.call_sid == "", Outbox.lane == lane)
+    last = select(func.coalesce(func.max(Outbox.position), 0)).where(*waiting).scalar_subquery()
     connection.execute(
         insert(Outbox).values(
             id=id,
-            account_sid=payload["account_sid"],
+            account_sid=account_sid,
             call_sid="",
-            lane=f"presence:{payload['account_sid']}",
-            position=int(now * 1e9),
+            lane=lane,
+            position=last + 1,
             kind=kind,
             payload=payload,
             due_at=now,

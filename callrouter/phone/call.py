@@ -119,16 +119,19 @@ class PhoneCall:
 
     async def answer(self) -> None:
         """Accepts an incoming call. CallOver if it is none any more; UnusableSdp for a wrong offer."""
-        if self.over:
-            raise CallOver(self._ended.result())
+        sdp, fault = "", None
         try:
-            sdp = await self.media.answer(self._offer)
-        except Exception as fault:  # aiortc has no one exception for it
+            if not self.over:
+                sdp = await self.media.answer(self._offer)
+        except Exception as error:  # aiortc has no one exception for it
+            fault = error
+        if self.over:  # perhaps just now
+            raise CallOver(self._ended.result()) from fault
+        if fault:
             await self.hangup("the offer's SDP is not usable")
             raise UnusableSdp(str(fault)) from fault
-        if not self.over:
-            self._send("answer", {"callsid": self.sid, "sdp": sdp})
-            self._open()
+        self._send("answer", {"callsid": self.sid, "sdp": sdp})
+        self._open()
 
     async def reject(self) -> None:
         self._leave("reject", {})

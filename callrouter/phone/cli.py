@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from callrouter.audio.narrator import Narrator
-from callrouter.audio.sources import source
-from callrouter.audio.wav import WavWriter
+from callrouter.audio.options import digits_option, record_option, sound, sound_options
 from callrouter.phone.connection import PhoneRefused, SignalUnreachable
 from callrouter.phone.phone import Phone
 from callrouter.phone.script import REFUSED, UNREACHABLE, PhoneScript, Reply, place, take
@@ -51,10 +50,9 @@ class PhoneLookup:
 @click.option("--ignore", "reply", flag_value="ignore", help="Let every call ring.")
 @click.option("--give-up-after", type=float, default=60.0, show_default=True, metavar="S", help="For --call.")
 @click.option("--hangup-after", type=float, default=3600.0, metavar="S", help="So long after the answer.")
-@click.option("--tone", type=float, metavar="HZ", help="What to say: a tone.")
-@click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Or a WAV file.")
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="WAV file of the last call.")
-@click.option("--digits", default="", help="Keys to press once answered; w waits half a second.")
+@sound_options
+@record_option
+@digits_option
 @click.option("--once", is_flag=True, help="Leave after one call.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def phone(
@@ -95,11 +93,10 @@ def phone(
         digits=digits,
     )
     narrator = Narrator(as_json)
-    try:
-        extra = dict(pair.split("=", 1) for pair in params)
-        sound = source(tone, wav)
-    except ValueError as fault:
-        raise click.UsageError(f"--param is NAME=VALUE, and sound must fit a telephone: {fault}") from fault
+    said = sound(tone, wav)
+    if wrong := [pair for pair in params if "=" not in pair]:
+        raise click.UsageError(f"--param is NAME=VALUE, not {wrong[0]!r}")
+    extra = dict(pair.split("=", 1) for pair in params)
 
     async def run() -> int:
         where = signal or (defaults.signal if defaults else "localhost:8443")
@@ -109,8 +106,8 @@ def phone(
             where,
             first,
             ca=trusted,
-            source=sound,
-            record=lambda _sid: WavWriter(record) if record else None,
+            source=said,
+            record=lambda _sid: record,
             renew=mint if identity else None,
         ) as device:
             outgoing = {"To": call_to, **extra} if call_to else None

@@ -14,7 +14,6 @@ import structlog
 
 from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Silence, Source
-from callrouter.audio.wav import WavWriter
 from callrouter.phone.call import PhoneCall, State
 from callrouter.phone.connection import Connection, Payload, PhoneRefused, SignalUnreachable, tls
 from callrouter.phone.media import Media
@@ -37,7 +36,7 @@ class Phone:
 
     `signal` is what apps give the SDK as `chunderw`, host[:port][/prefix], or a whole ws:// or wss:// URL.
     `ca` is a file of certificate authorities to trust instead of the system's. `source` is what each call
-    says, `record` opens a WAV file for a call's sid. `renew` gives a fresh token when the old one runs out.
+    says, `record` names a WAV file for a call's sid. `renew` gives a fresh token when the old one runs out.
     `reconnect_timeout`: seconds for which the server is asked to hold calls while the line is down.
     """
 
@@ -48,7 +47,7 @@ class Phone:
         *,
         ca: Path | None = None,
         source: Source = Silence(),  # noqa: B008 - frozen
-        record: Callable[[str], WavWriter | None] = lambda _sid: None,
+        record: Callable[[str], Path | None] = lambda _sid: None,
         renew: Callable[[], Awaitable[str]] | None = None,
         allow_incoming_while_busy: bool = False,
         reconnect_timeout: int = 30,
@@ -100,7 +99,7 @@ class Phone:
         await self._say_register(timeout)
 
     async def incoming(self) -> PhoneCall:
-        """The next call that rings and has not stopped ringing meanwhile."""
+        """The next call that rings and has not stopped ringing; how long to wait is the caller's to say."""
         while (call := await self._incoming.get()).over:
             pass
         return call
@@ -112,7 +111,8 @@ class Phone:
         call = self._new(f"TJS{uuid.uuid4()}", incoming=False, parameters=params)
         sdp = await call.media.offer()
         twilio = {"params": urlencode(params)} if params else {}
-        self._line.send("invite", {"callsid": call.sid, "sdp": sdp, "twilio": twilio})
+        if not call.over:  # the line may have been lost meanwhile
+            self._line.send("invite", {"callsid": call.sid, "sdp": sdp, "twilio": twilio})
         return call
 
     def update_token(self, token: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -49,6 +50,7 @@ class ControlPort:
         """Open the port; the address is the same with the real port in place of port 0."""
         if isinstance(address, str):
             self._server = await asyncio.start_unix_server(self._serve, address, limit=contract.MAX_LINE)
+            os.chmod(address, 0o600)
             return address
         host, port = address
         self._server = await asyncio.start_server(self._serve, host, port, limit=contract.MAX_LINE)

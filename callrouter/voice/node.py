@@ -17,6 +17,7 @@ from .contract import EventType, VoiceEvent
 from .control import ControlPort
 from .legs.browser_port import BrowserPort
 from .legs.certificate import Certificate
+from .legs.sockets import media_socket
 from .settings import NodeSettings
 from .switchboard import Switchboard
 
@@ -60,8 +61,8 @@ class VoiceNode:
     async def start(self) -> None:
         """Open the sockets. `OSError` if one is taken; the operator chooses another port."""
         loop = asyncio.get_running_loop()
-        local = (self.settings.bind_address, self.settings.webrtc_port)
-        await loop.create_datagram_endpoint(lambda: self._port, local_addr=local)
+        opened = media_socket(self.settings.bind_address, self.settings.webrtc_port)
+        await loop.create_datagram_endpoint(lambda: self._port, sock=opened)
         try:
             self.control_address = await self._control.listen(self.settings.control_address)
         except BaseException:

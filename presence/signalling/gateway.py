@@ -123,14 +123,15 @@ class Gateway:
         SOCKETS.inc()
         clean = False
         try:
-            self._arm(socket)
-            clean = await self._converse(socket, receive)
-        except asyncio.CancelledError:
-            if socket.open:
-                raise
-        finally:
-            self._lost(socket, clean=clean)
+            try:
+                self._arm(socket)
+                clean = await self._converse(socket, receive)
+            finally:
+                self._lost(socket, clean=clean)
             await socket.flushed()
+        except asyncio.CancelledError:
+            if not socket.dropped:
+                raise
 
     async def _converse(self, socket: Socket, receive: Receive) -> bool:
         """Reads until the end; whether that was a client that closed by itself."""
@@ -146,6 +147,7 @@ class Gateway:
                 socket.close(1003, "text frames only")
                 return False
             await self._do(socket, socket.connection.receive(text, now()))
+            await socket.flushed()  # who asks faster than it reads waits
             if not socket.open:
                 return False
 

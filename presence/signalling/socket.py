@@ -28,7 +28,7 @@ class Socket:
         self.agent = ""
         self.grace = 0.0
         self.calls: set[Call] = set()
-        self.open = True
+        self.open, self.dropped = True, False
         self.timer: asyncio.TimerHandle | None = None
         self.reader: asyncio.Task[None] | None = None
         self._raw_send = send
@@ -51,7 +51,7 @@ class Socket:
 
     def drop(self) -> None:
         """Gives the connection up at once."""
-        self.open = False
+        self.open, self.dropped = False, True
         self._queue.clear()
         for task in (self._writer, self.reader):
             if task is not None:

@@ -83,7 +83,7 @@ def launch(
     driver: Driver, shared_deployment: Deployment, page: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Launch:
     """A browser whose microphone plays a tone of so many Hz."""
-    trust = trusted(shared_deployment.ca, tmp_path_factory.mktemp("home"))
+    trust = trusted(shared_deployment.ca.parent, tmp_path_factory.mktemp("home"))
     return lambda hz: Browser(
         driver, page, tone(tmp_path_factory.mktemp("microphone") / f"{hz}.wav", hz), trust
     )
@@ -122,15 +122,15 @@ def tone(path: Path, hz: int) -> Path:
     return path
 
 
-def trusted(ca: Path, home: Path) -> Trust:
-    """The CA in a throw-away user's certificate store; without `certutil`, its public key by a flag."""
+def trusted(tls: Path, home: Path) -> Trust:
+    """The CA in a throw-away user's certificate store; without `certutil`, the server's key by a flag."""
     if certutil := shutil.which("certutil"):
-        store = home / ".pki" / "nssdb"
+        store, ca = home / ".pki" / "nssdb", tls / "ca.pem"
         store.mkdir(parents=True)
         for step in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "development", "-i", str(ca)]):
             subprocess.run([certutil, "-d", f"sql:{store}", *step], check=True, capture_output=True)
         return Trust(flags=(), environment={"HOME": str(home)})
-    public_key = x509.load_pem_x509_certificate(ca.read_bytes()).public_key()
-    digest = hashlib.sha256(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    key = x509.load_pem_x509_certificate((tls / "leaf.pem").read_bytes()).public_key()
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
     flag = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}"
     return Trust(flags=(flag,), environment={})

@@ -395,5 +395,39 @@ def test_an_unusable_offer_is_hung_up() -> None:
     asyncio.run(scenario())
 
 
+def test_a_cancel_that_crosses_the_answer_wins() -> None:
+    """voice-sdk-protocol 3: a late answer is for nobody; we do not even send it."""
+
+    async def scenario() -> None:
+        async with line() as (signal, phone):
+            await phone.register()
+            far = await signal.ring()
+            call = await phone.incoming()
+            answering = asyncio.create_task(call.answer())
+            await asyncio.sleep(0)
+            await call.receive("cancel", {"callsid": "CA1"})
+            with pytest.raises(CallOver, match="cancel"):
+                await answering
+            assert signal.count("answer") == signal.count("hangup") == 0
+            await far.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("digits", ["", "1a", "12 3"])
+def test_what_is_no_key_is_refused(digits: str) -> None:
+    async def scenario() -> None:
+        async with line() as (signal, phone):
+            await phone.register()
+            far = await signal.ring()
+            call = await phone.incoming()
+            with pytest.raises(ValueError, match="0-9"):
+                await call.press(digits)
+            assert signal.count("dtmf") == 0
+            await far.close()
+
+    asyncio.run(scenario())
+
+
 def ufrag(sdp: str) -> str:
     return next(row for row in sdp.splitlines() if row.startswith("a=ice-ufrag:"))

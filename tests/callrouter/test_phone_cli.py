@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from test_phone_calls import FakeSignal, line
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Tone
 from callrouter.audio.wav import read_wav
+from callrouter.phone.cli import PhoneDefaults, PhoneLookup
+from callrouter.phone.cli import phone as command
 from callrouter.phone.media import Media
 
 START = "from callrouter.phone.cli import phone; phone()"
@@ -111,3 +115,31 @@ def test_a_busy_answer_a_refused_token_and_no_server_have_their_exit_codes() -> 
         assert "127.0.0.1:9" in last["text"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ([], "Give either --identity or --token"),
+        (["--identity", "alice", "--token", "t"], "Give either --identity or --token"),
+        (["--identity", "alice"], "not at hand"),
+        (["--token", "t", "--param", "x"], "NAME=VALUE"),
+    ],
+)
+def test_wrong_options_are_named(options: list[str], text: str) -> None:
+    result = CliRunner().invoke(command, options)
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def test_the_token_and_the_address_come_from_the_operators_settings() -> None:
+    minted = []
+
+    def mint(identity: str) -> str:
+        minted.append(identity)
+        raise click.ClickException("no key")
+
+    defaults = PhoneDefaults(mint=mint, signal="localhost:9")
+    result = CliRunner().invoke(command, ["--identity", "alice"], obj=PhoneLookup(find=lambda: defaults))
+    assert (result.exit_code, minted) == (1, ["alice"])
+    assert "no key" in result.output

@@ -10,14 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import requests
+from click.testing import CliRunner
 from test_simulator_gateway import SECRET, FakeRouter, command, echo_phone, eventually, router
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Silence
 from callrouter.audio.wav import read_wav
-from callrouter.carriers.simulator.access import CarrierAccess
+from callrouter.carriers.simulator.access import CarrierAccess, CarrierLookup
+from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.rtp import RtpSession
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
@@ -97,6 +100,48 @@ def test_refused_given_up_and_no_router_have_their_exit_codes(router: FakeRouter
         assert "127.0.0.1:9" in last["text"]
 
     asyncio.run(scenario())
+
+
+def test_an_interrupted_call_is_hung_up(router: FakeRouter) -> None:
+    async def scenario() -> None:
+        process = await start(router.url, At(), *CALL)
+        assert process.stdout
+        while b"took the call" not in await asyncio.wait_for(process.stdout.readline(), 10):
+            pass
+        process.send_signal(signal.SIGTERM)
+        code, last = await outcome(process)
+        assert (code, last["report"]["ended_by"]) == (130, "carrier")
+        assert router.events() == ["hangup"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--tone", "9000"], "9000.0 Hz is no telephone tone"),
+        (["--digits", "12x"], "give up to 64"),
+        (["--record", "/nowhere/at/all.wav"], "No such file"),
+        (["--router", ""], "Give --secret and --router"),
+    ],
+)
+def test_wrong_options_are_named_before_anything_happens(options: list[str], text: str) -> None:
+    arguments = [*CALL, "--secret", SECRET, "--router", "http://127.0.0.1:9", *options]
+    result = CliRunner().invoke(simulate, arguments)
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def test_the_rest_comes_from_the_operators_records(router: FakeRouter) -> None:
+    found = []
+
+    def find(name: str) -> CarrierAccess:
+        found.append(name)
+        raise click.ClickException(f"There is no carrier {name}.")
+
+    result = CliRunner().invoke(simulate, CALL, obj=CarrierLookup(find=find))
+    assert (result.exit_code, found) == (1, ["acme"])
+    assert "There is no carrier acme." in result.output
 
 
 def test_a_standing_carrier_takes_calls_until_it_is_stopped(router: FakeRouter, tmp_path: Path) -> None:

@@ -98,6 +98,18 @@ def test_a_recording_is_followed_by_silence_in_whole_frames(tmp_path: Path) -> N
     assert [int(frame.sum()) for frame in frames] == [SAMPLES * 1000, 7000, 0, 0]
 
 
+def test_an_ear_records_from_the_first_sound_to_the_last(tmp_path: Path) -> None:
+    ear = Ear(tmp_path / "a.wav")
+    assert not (tmp_path / "a.wav").exists()
+    ear.take(said(Tone(hz=500), 3))
+    ear.take(said(Silence(), 2))
+    ear.close()
+    ear.close()
+    assert np.array_equal(
+        read_wav(tmp_path / "a.wav"), np.concatenate([said(Tone(hz=500), 3), said(Silence(), 2)])
+    )
+
+
 def test_options_choose_the_source(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", np.zeros(1, np.int16), 8000)
     assert source(None, None) == Silence()

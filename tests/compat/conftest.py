@@ -5,19 +5,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import twilio_contract
 import pytest
+import twilio_contract
 from flask import Flask
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from callrouter.api.blueprint import create_api
 from callrouter.directory import accounts, credentials, keys
-from callrouter.models import Base
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import Keys
@@ -25,6 +23,10 @@ from foundation.sids import ACCOUNT, API_KEY, new_sid
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.serve import Listener, serve
+from migrations import runner
+from tests.support.postgresql import postgresql
+
+__all__ = ["postgresql"]
 
 SECONDS = 10
 
@@ -117,11 +119,21 @@ class _OpenPort(Listener):
         return opened
 
 
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The router's tables, by its migrations, in both engines."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('compat') / 'router.sqlite3'}"
+    else:
+        url = request.getfixturevalue("postgresql").database()
+    runner.upgrade(url, "callrouter")
+    database = Database(url, writers=3)
+    yield database
+    database.close()
+
+
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder: Path = tmp_path_factory.mktemp("compat")
-    database = Database(f"sqlite:///{folder / 'router.sqlite3'}")
-    Base.metadata.create_all(database.writer_engine)
+def deployment(database: Database) -> Iterator[Deployment]:
     keys, live = Keys(["k" * 32]), RecordedCalls()
     app = Flask("compat")
     handle_errors(app)
@@ -140,7 +152,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     thread.join(SECONDS)
     loop.close()
     bridge.close()
-    database.close()
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from twilio_contract import refusal
 from sqlalchemy import select
 from twilio.rest import Client
+from twilio_contract import refusal
 
 from callrouter.models import Outbox
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from twilio_contract import refusal
 from twilio.rest import Client
+from twilio_contract import refusal
 
 
 def test_an_application_is_created_changed_and_deleted(client: Client) -> None:

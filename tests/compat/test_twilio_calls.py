@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from twilio_contract import refusal
 from sqlalchemy import func, insert, select
 from twilio.rest import Client
+from twilio_contract import refusal
 
 from callrouter.models import Call, Delivery, Notification, TimelineEntry
 from foundation.sids import CALL, NOTIFICATION, new_sid

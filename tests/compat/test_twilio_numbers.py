@@ -4,8 +4,8 @@ import itertools
 from typing import Any
 
 import pytest
-from twilio_contract import refusal
 from twilio.rest import Client
+from twilio_contract import refusal
 
 _LINES = itertools.count(1000)
 

@@ -200,7 +200,9 @@ class Tenant:
     def endpoints(self, identity: str) -> list[str]:
         return [one.endpoint_id for one in self.world.client.presence(self.account, identity).endpoints]
 
-    def ring(self, identity: str, endpoints: list[str] | None = None, call_sid: str = "", life: float = 30) -> Any:
+    def ring(
+        self, identity: str, endpoints: list[str] | None = None, call_sid: str = "", life: float = 30
+    ) -> Any:
         return self.world.client.invite(
             self.account,
             call_sid or sid("CA"),

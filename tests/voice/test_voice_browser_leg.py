@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from voice_peers import CERTIFICATE, Browser, HandBrowser, Phone, run, until, voice_node
 
 from callrouter.voice.client import VoiceClient, VoiceError
@@ -367,3 +370,32 @@ def test_unknown_checks_never_raise(caplog: pytest.LogCaptureFixture) -> None:
 
     run(scenario())
     assert not caplog.records
+
+
+@hypothesis.settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.binary(max_size=60), max_size=30),
+    st.sampled_from([b"", b"\x80\x00", b"\x80\xc8", b"\x16\xfe\xfd"]),
+)
+def test_no_datagram_from_anywhere_raises(noise: list[bytes], head: bytes) -> None:
+    """Trusted or not, before the handshake or after it, on either kind of leg."""
+
+    async def scenario() -> None:
+        async with voice_node() as (node, client, events):
+            browser, phone = await hand(client), await Phone.open(600)
+            await client.request("leg.create", leg="P", kind="rtp", sdp=phone.sdp())
+            await browser.check()
+            place = browser.transport.get_extra_info("sockname")
+            legs = node._board._legs
+            for data in noise:
+                for source in (place, ("192.0.2.1", 9)):
+                    node._port.datagram_received(head + data, source)
+                legs["P"].receive(head + data, phone.address)
+                legs["P"].receive_report(head + data, phone.address)
+            if head != b"\x16\xfe\xfd":  # noise in the handshake may spoil it, other noise must not
+                await browser.connect()
+                await events.wait("leg.up", "W")
+            for data in noise:
+                node._port.datagram_received(head + data, place)
+
+    run(scenario())

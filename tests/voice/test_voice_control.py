@@ -79,6 +79,18 @@ def test_strangers_are_refused_and_cut(first: Any, code: str) -> None:
     run(scenario())
 
 
+def test_silent_connection_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I6: who does not say hello in time goes."""
+    monkeypatch.setattr("callrouter.voice.control._HELLO_SECONDS", 0.1)
+
+    async def scenario() -> None:
+        async with voice_node() as (node, _client, _):
+            wire = await Wire.open(node)
+            assert await wire.ended()
+
+    run(scenario())
+
+
 def test_line_beyond_the_limit_ends_the_session() -> None:
     async def scenario() -> None:
         async with voice_node() as (node, _client, _):
@@ -385,6 +397,7 @@ def test_unix_socket(tmp_path: Path) -> None:
         path = str(tmp_path / "voice.sock")
         async with voice_node(control_address=path) as (node, client, _):
             assert node.control_address == path
+            assert Path(path).stat().st_mode & 0o077 == 0, "nobody else's to open"
             assert await client.request("ping") == {}
 
     run(scenario())

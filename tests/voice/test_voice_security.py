@@ -37,7 +37,7 @@ HERE, ELSEWHERE = ("192.0.2.7", 5000), ("198.51.100.9", 6000)
     ],
 )
 def test_latch(sdp_address: str, packets: list[tuple[str, int]], locked: tuple[str, int] | None) -> None:
-    # 203.0.113.0/24 counts as private for Python, so real public addresses stand in below.
+    # 203.0.113.0/24 is for documentation and not global, so a real public address stands in for it.
     public = {"203.0.113.5": "8.8.4.4"}
     latch = Latch(expected=(public.get(sdp_address, sdp_address), 4000), window=10)
     for host, port in packets:

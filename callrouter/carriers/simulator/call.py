@@ -104,8 +104,11 @@ class SimulatedCall:
         return await self.rtp.ear.heard(seconds)
 
     async def press(self, digits: str, *, signalled: bool = False) -> None:
-        """Presses keys (`w`: half a second) in the audio, or by a `dtmf` event. Returns when they are out."""
-        if signalled:
+        """Presses keys (`w`: half a second). Returns when they are out; ValueError for what is no key.
+
+        They go in the audio as telephone-events, or by a `dtmf` event if the far end takes none there.
+        """
+        if signalled or not self.rtp.takes_events:
             await self._send(self, "dtmf", {"digits": digits})
         else:
             await asyncio.sleep(self.rtp.press(digits))

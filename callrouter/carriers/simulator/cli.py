@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from callrouter.audio.narrator import Narrator
-from callrouter.audio.sources import Source, source
-from callrouter.audio.wav import WavWriter
+from callrouter.audio.options import digits_option, record_option, sound, sound_options
 from callrouter.carriers.simulator.access import access
 from callrouter.carriers.simulator.call import CallEnded, Cause, SimulatedCall
 from callrouter.carriers.simulator.events import Tell
@@ -20,9 +19,8 @@ from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable
 from callrouter.carriers.simulator.script import DialScript, Outcome
 from foundation.webserver.serve import AddressTaken, stop_on_signals
 
-REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF = 3, 4, 5, 6, 7
+REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF, INTERRUPTED = 3, 4, 5, 6, 7, 130
 """Exit codes; 2 is click's own for wrong options. UNREACHABLE also when the control address is taken."""
-LONGEST_CALL = 3600.0
 
 Command = Callable[..., Any]
 
@@ -40,13 +38,6 @@ def _carrier_options(command: Command) -> Command:
     return command
 
 
-def _sound(tone: float | None, wav: Path | None) -> Source:
-    try:
-        return source(tone, wav)
-    except ValueError as fault:
-        raise click.UsageError(str(fault)) from fault
-
-
 @click.group()
 def simulate() -> None:
     """A carrier made of software: it brings calls to the router and takes calls from it."""
@@ -56,12 +47,13 @@ def simulate() -> None:
 @click.option("--from", "from_", required=True, metavar="NUMBER", help="The caller.")
 @click.option("--to", required=True, metavar="NUMBER", help="The number that is called.")
 @click.option("--carrier", "name", default="simulator", show_default=True, help="Which carrier to be.")
-@click.option("--tone", type=float, metavar="HZ", help="What the caller says: a tone.")
-@click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Or a WAV file.")
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="WAV file of what is heard.")
-@click.option("--digits", default="", help="Keys to press once answered; w waits half a second.")
+@sound_options
+@record_option
+@digits_option
 @click.option("--give-up-after", type=float, default=60.0, show_default=True, metavar="S")
-@click.option("--hangup-after", type=float, metavar="S", help="Hang up so long after the answer.")
+@click.option(
+    "--hangup-after", type=float, default=3600.0, metavar="S", help="Hang up so long after the answer."
+)
 @_carrier_options
 def call(
     from_: str,
@@ -72,28 +64,28 @@ def call(
     record: Path | None,
     digits: str,
     give_up_after: float,
-    hangup_after: float | None,
+    hangup_after: float,
     secret: str | None,
     router_url: str | None,
     listen: str | None,
     as_json: bool,
 ) -> None:
     """Place one call into the router. Exit code: 0 answered and completed, 3 refused, 4 router unreachable,
-    5 busy or rejected, 6 not answered, 7 answered but no audio came."""
+    5 busy or rejected, 6 not answered, 7 answered but no audio came, 130 interrupted."""
     key, url, where = access(name, secret, router_url, listen)
-    sound, narrator = _sound(tone, wav), Narrator(as_json)
+    said, narrator = sound(tone, wav), Narrator(as_json)
 
     async def place() -> int:
+        stop = stop_on_signals()
         async with SimulatedCarrier(name, key, url, listen=where, tell=_tell(narrator)) as carrier:
             narrator.say(f"{from_} calls {to}")
-            writer = WavWriter(record) if record else None
-            placed = await carrier.call(from_, to, source=sound, record=writer)
-            try:
-                code = await _talk(placed, digits, give_up_after, hangup_after or LONGEST_CALL)
-            finally:
-                await placed.hangup()
-                narrator.report(placed.report())
-            return code
+            placed = await carrier.call(from_, to, source=said, record=record)
+            talk = asyncio.create_task(_talk(placed, digits, give_up_after, hangup_after))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([talk, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await placed.hangup()
+            narrator.report(placed.report())
+            return talk.result() if talk.done() else INTERRUPTED
 
     try:
         code = asyncio.run(place())
@@ -130,8 +122,7 @@ async def _talk(call: SimulatedCall, digits: str, give_up_after: float, hangup_a
 @click.option("--reject", "outcome", flag_value="rejected", help="They refuse.")
 @click.option("--fail", "outcome", flag_value="failed", help="They can't be reached.")
 @click.option("--hangup-after", type=float, metavar="S", help="They hang up so long after the answer.")
-@click.option("--tone", type=float, metavar="HZ", help="What they say: a tone.")
-@click.option("--wav", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Or a WAV file.")
+@sound_options
 @click.option(
     "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder: a WAV file per call."
 )
@@ -155,17 +146,17 @@ def carrier(
         outcome=Outcome(outcome or "answer"),
         answer_after=answer_after,
         hangup_after=hangup_after,
-        source=_sound(tone, wav),
+        source=sound(tone, wav),
     )
     narrator = Narrator(as_json)
 
-    def writer(call_sid: str) -> WavWriter | None:
-        return None if record is None else WavWriter(record / f"{_file_name(call_sid)}.wav")
+    def file(call_sid: str) -> Path | None:
+        return None if record is None else record / f"{_file_name(call_sid)}.wav"
 
     async def stand() -> None:
         stop = stop_on_signals()
         async with SimulatedCarrier(
-            name, key, url, listen=where, script=script, record=writer, tell=_tell(narrator)
+            name, key, url, listen=where, script=script, record=file, tell=_tell(narrator)
         ) as standing:
             narrator.say(f"carrier {name} takes calls at {standing.control_url}")
             waiting = asyncio.create_task(stop.wait())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Silence, Source
-from callrouter.audio.wav import WavWriter
 from callrouter.carriers.simulator.call import Cause, Direction, Ending, SimulatedCall
 from callrouter.carriers.simulator.control import Answer, Command, CommandDesk, ControlServer
 from callrouter.carriers.simulator.events import EventSender, Tell
@@ -35,7 +35,7 @@ class SimulatedCarrier:
     """Starts and stops as an async context manager, or by `start` and `close`.
 
     `script` decides what becomes of each call that the router asks for: one for all, or a function of (from,
-    to). `record` opens a WAV file for such a call. `tell` hears of everything, in words. `listen` is the
+    to). `record` names a WAV file for such a call. `tell` hears of everything, in words. `listen` is the
     host:port of the control URL, port 0 for a free one; audio uses the same host.
     """
 
@@ -47,7 +47,7 @@ class SimulatedCarrier:
         *,
         listen: str = "127.0.0.1:0",
         script: Scripts = DialScript(),  # noqa: B008 - frozen
-        record: Callable[[str], WavWriter | None] = lambda _call_sid: None,
+        record: Callable[[str], Path | None] = lambda _call_sid: None,
         tell: Tell = _silent,
     ) -> None:
         self.name, self.secret, self.script = name, secret, script
@@ -105,7 +105,7 @@ class SimulatedCarrier:
         return await self._link.post_raw(sent.path, sent.body, sent.headers)
 
     async def dialled(self) -> SimulatedCall:
-        """The next call that the router asks for."""
+        """The next call that the router asks for; how long to wait is the caller's to say."""
         return await self._dialled.get()
 
     async def call(
@@ -114,7 +114,7 @@ class SimulatedCarrier:
         to: str,
         *,
         source: Source | None = None,
-        record: WavWriter | None = None,
+        record: Path | None = None,
         id: str = "",
         further: Mapping[str, Any] | None = None,
     ) -> SimulatedCall:

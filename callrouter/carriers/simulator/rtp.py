@@ -70,17 +70,19 @@ class RtpSession(asyncio.DatagramProtocol):
         if self._task is None:
             self._task = asyncio.create_task(self._speak())
 
+    @property
+    def takes_events(self) -> bool:
+        """Whether the far end's SDP has telephone-event."""
+        return self._event_type is not None
+
     def press(self, keys: str) -> float:
         """Sends keys as telephone-events, after those under way; the seconds that these take.
 
-        ValueError for a wrong character, too many of them, or no telephone-event in the far end's SDP.
+        ValueError for a wrong character or too many of them.
         """
         if len(keys) > DIGITS_LIMIT:
             raise ValueError(f"at most {DIGITS_LIMIT} keys at once")
-        steps = plan(keys)
-        if steps and self._event_type is None:
-            raise ValueError("the far end's SDP has no telephone-event: send the keys by signalling")
-        frames = list(digits(steps, events=True))
+        frames = list(digits(plan(keys), events=True))
         self._keys = chain(self._keys, frames)
         return len(frames) * FRAME_SECONDS
 

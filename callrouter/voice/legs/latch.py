@@ -20,7 +20,7 @@ class Latch:
         self._window = window
         self._opened: float | None = None
         address = ipaddress.ip_address(expected[0])
-        self._behind_nat = address.is_private and not (address.is_loopback or address.is_unspecified)
+        self._behind_nat = not (address.is_global or address.is_loopback or address.is_unspecified)
         self.target = expected
         """Where to send."""
         self.locked: Source | None = None

@@ -15,6 +15,7 @@ from ..settings import NodeSettings
 from .latch import Latch, Source
 from .leg import Emit, Leg
 from .ports import NoPortsError, PortPool
+from .sockets import media_socket
 
 _EVENT_TYPE = 101  # what we offer; an answer follows the offer's number
 
@@ -59,8 +60,8 @@ class RtpLeg(Leg):
         raise NoPortsError("other programs hold the RTP ports tried: move rtp_ports")
 
     async def _bind(self, port: int, protocol: type[_Socket]) -> asyncio.DatagramTransport:
-        address = (self._settings.bind_address, port)
-        transport, _ = await self._loop.create_datagram_endpoint(lambda: protocol(self), local_addr=address)
+        opened = media_socket(self._settings.bind_address, port)
+        transport, _ = await self._loop.create_datagram_endpoint(lambda: protocol(self), sock=opened)
         return transport
 
     # -- SDP -------------------------------------------------------------------

@@ -1,0 +1,163 @@
+"""The official SDK takes, refuses and misses calls that come from a phone (PR-50 to PR-58)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.browser.conftest import ALICE_HZ, Play
+from tests.browser.world import CALLER, CALLER_HZ, World, hertz
+
+PARAMETERS = (
+    '<Dial action="/done"><Client><Identity>alice</Identity>'
+    '<Parameter name="order" value="42 &amp; more"/></Client></Dial>'
+)
+
+
+def test_audio_flows_both_ways_and_the_client_hangs_up(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, call = await world.answered(alice)
+        parameters = (await call.state())["parameters"]
+        assert (parameters["From"], parameters["To"]) == (CALLER, "client:alice")
+        await call.hears(CALLER_HZ)
+        assert hertz(await caller.heard(1.0), ALICE_HZ)
+        await call.do("disconnect")
+        assert (await asyncio.wait_for(caller.ended, 5)).by == "router"
+        done = await world.asked("/done")
+        assert (done["DialCallStatus"], done["DialBridged"]) == ("completed", "true")
+        await world.over()
+        assert (await alice.do("device")) | {"identity": ""} == {
+            "state": "registered",
+            "identity": "",
+            "busy": False,
+            "calls": 0,
+        }
+
+    play(scenario)
+
+
+def test_the_caller_hangs_up(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, call = await world.answered(alice)
+        await call.hears(CALLER_HZ)
+        await caller.hangup()
+        await call.wait("disconnect")
+        await world.over()
+        assert {status for status, _ in world.calls().values()} == {"completed"}
+
+    play(scenario)
+
+
+def test_custom_parameters_reach_the_client(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        await world.caller(world.number(PARAMETERS))
+        call = await alice.incoming()
+        assert (await call.state())["custom"] == {"order": "42 & more"}
+
+    play(scenario)
+
+
+def test_digits_reach_the_router(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        _, call = await world.answered(alice)
+        await call.do("press", "12#*")
+        await world.until(lambda: "presses 12#*" in world.timeline(), "digits in the timeline")
+
+    play(scenario)
+
+
+def test_the_client_rejects(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        await world.caller(world.number())
+        call = await alice.incoming()
+        await call.do("reject")
+        assert (await world.asked("/done"))["DialCallStatus"] == "busy"
+        await world.over()
+
+    play(scenario)
+
+
+def test_two_tabs_ring_and_the_second_is_cancelled(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        first, second = await world.registered(), await world.registered()
+        caller = await world.caller(world.number())
+        taken, missed = await first.incoming(), await second.incoming()
+        await taken.do("accept")
+        await taken.wait("accept")
+        await missed.wait("cancel")
+        await taken.hears(CALLER_HZ)
+        assert hertz(await caller.heard(1.0), ALICE_HZ)
+        assert (await missed.state())["status"] == "closed"
+
+    play(scenario)
+
+
+def test_two_tabs_answer_at_once_and_one_wins(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        tabs = [await world.registered(), await world.registered()]
+        caller = await world.caller(world.number())
+        calls = [await tab.incoming() for tab in tabs]
+        await asyncio.gather(*(call.do("accept") for call in calls))
+        lost = [asyncio.create_task(call.wait(event)) for call in calls for event in ("cancel", "disconnect")]
+        done, pending = await asyncio.wait(lost, return_when=asyncio.FIRST_COMPLETED)
+        loser = lost.index(next(iter(done))) // 2
+        await calls[1 - loser].hears(CALLER_HZ)
+        assert hertz(await caller.heard(1.0), ALICE_HZ)
+        assert [(await call.state())["status"] for call in calls].count("open") == 1
+        for task in pending:
+            task.cancel()
+
+    play(scenario)
+
+
+def test_the_caller_leaves_before_the_answer(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller = await world.caller(world.number())
+        call = await alice.incoming()
+        await caller.hangup()
+        await call.wait("cancel")
+        await world.over()
+        assert {status for status, _ in world.calls().values()} <= {"canceled", "no-answer", "completed"}
+
+    play(scenario)
+
+
+def test_an_ignored_call_ends_as_no_answer(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        dial = '<Dial action="/done" timeout="5"><Client>alice</Client></Dial>'
+        await world.caller(world.number(dial))
+        call = await alice.incoming()
+        await call.do("ignore")
+        assert (await world.asked("/done"))["DialCallStatus"] == "no-answer"
+        await world.over()
+
+    play(scenario)
+
+
+def test_a_device_on_a_call_is_busy(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        _, call = await world.answered(alice)
+        await world.caller(world.number())
+        assert (await world.asked("/done"))["DialCallStatus"] in ("busy", "no-answer")
+        await call.hears(CALLER_HZ)
+
+    play(scenario)
+
+
+def test_a_closed_tab_ends_its_call(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, _ = await world.answered(alice)
+        await alice.close()
+        await asyncio.wait_for(caller.ended, 20)
+        await world.until(lambda: not world.alice().available, "alice is gone")
+        await world.over()
+
+    play(scenario)

@@ -1,0 +1,136 @@
+"""What a scenario is played in: an account of its own, the app behind its webhooks, a carrier, and tabs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, Self, TypeVar
+
+from callrouter import models
+from callrouter.audio.sources import Tone
+from callrouter.carriers.simulator.call import SimulatedCall
+from presence.client import Presence, PresenceClient
+from tests.browser.chromium import Browser, Tab, TabCall
+from tests.support.deployment import Deployment
+from tests.support.origin import Origin, Received, Script, reply
+
+T = TypeVar("T")
+
+CALLER, CALLER_HZ = "+14155550100", 450
+DIAL_ALICE = '<Dial action="/done" timeout="20"><Client>alice</Client></Dial>'
+
+
+class World:
+    """An async context manager. Its tabs close and its carrier ends with it."""
+
+    def __init__(self, deployment: Deployment, browser: Browser) -> None:
+        self.deployment, self.browser = deployment, browser
+        self.tenant = deployment.tenant()
+        self.carrier = deployment.carrier()
+        self.app = Origin(self._answer)
+        self.documents = {"/done": "", "/status": ""}
+        self.presence = PresenceClient(deployment.presence_url, deployment.keys)
+        self._paths = (f"/voice{number}" for number in itertools.count())
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.enter_context(self.app)
+        await self._stack.enter_async_context(self.carrier)
+        await asyncio.to_thread(self.deployment.adopt, self.carrier)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    # -- what there is before a call
+
+    def number(self, twiml: str = DIAL_ALICE) -> str:
+        """A phone number whose app answers with this document."""
+        url = self._serve(twiml)
+        return self.tenant.number(url, status_callback=self.app.url("/status"))
+
+    def application(self, twiml: str) -> str:
+        return self.tenant.application(self._serve(twiml), status_callback=self.app.url("/status"))
+
+    async def tab(
+        self, identity: str, *, browser: Browser | None = None, options: Any = None, **token: Any
+    ) -> Tab:
+        """A tab whose `Device` has a token for this identity, and no socket yet."""
+        tab = await (browser or self.browser).tab()
+        self._stack.push_async_callback(tab.close)
+        await tab.open(self.tenant.token(identity, **token), self.deployment.signal, **(options or {}))
+        return tab
+
+    async def registered(self, identity: str = "alice", **more: Any) -> Tab:
+        tab = await self.tab(identity, **more)
+        await tab.do("register")
+        return tab
+
+    # -- calls
+
+    async def caller(self, to: str) -> SimulatedCall:
+        """A phone calls; it says 450 Hz."""
+        return await self.carrier.call(CALLER, to, source=Tone(hz=CALLER_HZ))
+
+    async def answered(self, tab: Tab) -> tuple[SimulatedCall, TabCall]:
+        """A phone's call to a number that dials alice, taken in this tab."""
+        caller = await self.caller(self.number())
+        call = await tab.incoming()
+        await call.do("accept")
+        await call.wait("accept")
+        await asyncio.wait_for(caller.answered, 5)
+        return caller, call
+
+    # -- what became of it
+
+    async def until(self, true: Callable[[], T], what: str) -> T:
+        return await asyncio.to_thread(self.deployment.wait_until, true, what)
+
+    async def over(self) -> None:
+        """Nothing of any call is left, and every call has one final status (reliability-security I4, I6)."""
+        await self.until(lambda: self.deployment.nothing_live(self.tenant), "the calls are over")
+
+    async def asked(self, path: str, **having: str) -> dict[str, str]:
+        """The parameters of the first request at this path with these values."""
+
+        def found() -> dict[str, str]:
+            forms = (request.form for request in self.app.received if request.path == path)
+            return next((form for form in forms if having.items() <= form.items()), {})
+
+        return await self.until(found, f"a request at {path} with {having}")
+
+    def asked_times(self, path: str, **having: str) -> int:
+        return sum(
+            request.path == path and having.items() <= request.form.items() for request in self.app.received
+        )
+
+    def calls(self) -> dict[str, tuple[str, str | None]]:
+        """Each leg's address with its status and why it ended."""
+        return {
+            row.to: (row.status, row.ended_because)
+            for row in self.deployment.rows(models.Call, models.Call.account_sid == self.tenant.sid)
+        }
+
+    def timeline(self) -> list[str]:
+        mine = models.TimelineEntry.account_sid == self.tenant.sid
+        return [entry.summary for entry in self.deployment.rows(models.TimelineEntry, mine)]
+
+    def alice(self) -> Presence:
+        return self.presence.presence(self.tenant.sid, "alice")
+
+    def _serve(self, twiml: str) -> str:
+        path = next(self._paths)
+        self.documents[path] = twiml
+        return self.app.url(path)
+
+    def _answer(self, request: Received) -> Script:
+        if request.path not in self.documents:
+            return reply(404)
+        return reply(body=f"<Response>{self.documents[request.path]}</Response>".encode())
+
+
+def hertz(heard: float | None, wanted: float) -> bool:
+    """Whether a far end heard this tone."""
+    return heard is not None and abs(heard - wanted) < 20

@@ -1,0 +1,75 @@
+"""Whole calls through real processes: one deployment for all scenarios, an account for each."""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scene import App, Scene
+
+from tests.support.deployment import Deployment, deployments
+from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+
+SECONDS = 90
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs `async def` tests, each in a loop of its own and within a bound."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    names = inspect.signature(test).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(asyncio.wait_for(test(**arguments), SECONDS))
+    return True
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    yield from deployments(tmp_path_factory.mktemp("scenarios"), answer_grace=1.5)
+
+
+@pytest.fixture(scope="session")
+def postgresql_deployment(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql: Cluster,  # noqa: F811 - the fixture
+) -> Iterator[Deployment]:
+    yield from deployments(
+        tmp_path_factory.mktemp("scenarios-pg"),
+        answer_grace=1.5,
+        router_database=postgresql.database(),
+        presence_database=postgresql.database(),
+    )
+
+
+@pytest.fixture
+def scene(deployment: Deployment) -> Iterator[Scene]:
+    yield from scenes(deployment)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def any_scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The same on each database that we support."""
+    name = "deployment" if request.param == "sqlite" else "postgresql_deployment"
+    yield from scenes(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def own_scene(tmp_path: Path) -> Iterator[Scene]:
+    """A deployment of one's own, to break."""
+    for deployment in deployments(tmp_path, answer_grace=1.5):
+        yield from scenes(deployment)
+
+
+def scenes(deployment: Deployment) -> Iterator[Scene]:
+    """A scenario, and after it what every scenario must leave behind: nothing."""
+    app = App()
+    try:
+        scene = Scene(deployment, app)
+        yield scene
+        asyncio.run(scene.settled())
+        scene.every_request_is_signed()
+    finally:
+        app.close()
