@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,21 +33,19 @@ SOUND_SECONDS = 30.0
 
 def run(name: str, settings: Settings) -> None:
     """Runs one of the processes until SIGTERM or SIGINT."""
+    if name == "presence":
+        # A program of its own: it meets the router over HTTP only, and no module of ours imports it.
+        runpy.run_module("presence", run_name="__main__")
+        return
     logs.configure(settings, name)
     if name == "voice":
         node.main(voice_settings(settings))
     else:
-        asyncio.run(_run_server(name, settings))
+        asyncio.run(_run_router(settings))
 
 
-async def _run_server(name: str, settings: Settings) -> None:
-    stop = stop_on_signals()
-    if name == "router":
-        await run_router(settings, stop)
-    else:
-        from presence.server import run_presence  # a process of its own: the router's never loads this
-
-        await run_presence(settings, stop)
+async def _run_router(settings: Settings) -> None:
+    await run_router(settings, stop_on_signals())
 
 
 def voice_settings(settings: Settings) -> NodeSettings:

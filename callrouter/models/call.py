@@ -3,7 +3,7 @@
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from callrouter.models.base import Address, Base, Long, Moment, Sid, Word
+from callrouter.models.base import Address, Base, Moment, Sid, Word
 
 
 class Call(Base):

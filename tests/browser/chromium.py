@@ -70,6 +70,7 @@ class Driver:
 
     def post(self, what: str, **fields: Any) -> Future[Any]:
         number, answer = next(self._numbers), Future[Any]()
+        answer.set_running_or_notify_cancel()  # who stops waiting leaves it to be answered all the same
         self._waiting[number] = answer
         assert self._process.stdin
         self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}) + "\n")

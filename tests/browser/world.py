@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
@@ -12,7 +12,7 @@ from callrouter import models
 from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.call import SimulatedCall
 from presence.client import Presence, PresenceClient
-from tests.browser.chromium import Browser, Tab, TabCall
+from tests.browser.chromium import PATIENCE, Browser, Tab, TabCall
 from tests.support.deployment import Deployment
 from tests.support.origin import Origin, Received, Script, reply
 
@@ -129,6 +129,17 @@ class World:
         if request.path not in self.documents:
             return reply(404)
         return reply(body=f"<Response>{self.documents[request.path]}</Response>".encode())
+
+
+async def eventually(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Asks until it is so; TimeoutError after some seconds, with a note of what it was."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await true():
+                await asyncio.sleep(0.05)
+    except TimeoutError as late:
+        late.add_note(what)
+        raise
 
 
 def hertz(heard: float | None, wanted: float) -> bool:
