@@ -55,8 +55,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         },
     )
     engine.carry_out = dispatcher.submit
-    await audio.start()
     await engine.start()
+    await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
     front = Front(engine, asyncio.get_running_loop())
     checks = {

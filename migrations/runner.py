@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 Server = Literal["presence", "callrouter"]
@@ -53,11 +54,11 @@ def _script(server: Server) -> ScriptDirectory:
 
 
 def _run(database_url: str, script: ScriptDirectory, revision: str, steps: Callable[[Any, Any], Any]) -> None:
-    from alembic.config import Config
-
     engine = create_engine(database_url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        _make_ddl_transactional(engine)
     environment = EnvironmentContext(Config(), script, fn=steps, destination_rev=revision)
-    with environment, engine.connect() as connection:
+    with environment, engine.begin() as connection:
         environment.configure(
             connection=connection,
             render_as_batch=connection.dialect.name == "sqlite",
@@ -65,4 +66,15 @@ def _run(database_url: str, script: ScriptDirectory, revision: str, steps: Calla
         )
         with environment.begin_transaction():
             environment.run_migrations()
-        connection.commit()
+
+
+def _make_ddl_transactional(engine: Engine) -> None:
+    """Python's driver commits before each DDL statement unless we begin transactions ourselves."""
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

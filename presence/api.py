@@ -11,7 +11,7 @@ from foundation.clock import Clock
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.sids import ACCOUNT, API_KEY, CALL, REGISTRATION, is_sid, new_sid
-from foundation.webserver.errors import ApiError
+from foundation.webserver.errors import ApiError, error_body
 from foundation.webserver.service import demand_service
 from presence import fields, rendering
 from presence.directory import Directory
@@ -160,14 +160,14 @@ def client_api(settings: Settings, directory: Directory, store: Store, door: Doo
         return grant
 
     @api.errorhandler(AccessRefused)
-    def refused(error: AccessRefused) -> Response:
-        raise ApiError(
-            error.codes.status, error.codes.rest, f"Refused: {error.message} ({error.codes.signal})."
-        )
+    def refused(error: AccessRefused) -> tuple[Response, int]:
+        codes = error.codes
+        message = f"Refused: {error.message} ({codes.signal})."
+        return jsonify(error_body(codes.status, codes.rest, message)), codes.status
 
     @api.errorhandler(StaleVersion)
-    def stale(error: StaleVersion) -> Response:
-        raise ApiError(409, 20409, f"Refused: {error}.")
+    def stale(error: StaleVersion) -> tuple[Response, int]:
+        return jsonify(error_body(409, 20409, f"Refused: {error}.")), 409
 
     @api.post("/Accounts/<account_sid>/Clients/<client>/Registrations")
     def register(account_sid: str, client: str) -> tuple[Response, int]:

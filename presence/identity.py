@@ -3,9 +3,9 @@
 import unicodedata
 
 LONGEST = 256
-DELIMITERS = frozenset(":/?#[]!$&'()*,;=\"<>\\^`{|}%")
+DELIMITERS = frozenset(":/?#[]!$&'()*,;=\"<>\\^`{|}%\ufffd")
 """RFC 3986 delimiters and what URLs, SIP addresses and TwiML would trip over. `.`, `-`, `~`, `+` and `@` are
-left out: e-mail addresses are widely used as identities."""
+left out: e-mail addresses are widely used as identities. U+FFFD is what undecodable bytes of a URL become."""
 
 ANONYMOUS = "anonymous"
 """The identity of a capability token that only calls out and names no client."""

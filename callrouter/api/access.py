@@ -31,12 +31,12 @@ def check_access() -> None:
     basic = given is not None and given.type == "basic"
     username = (given.username or "") if given is not None and basic else ""
     password = (given.password or "") if given is not None and basic else ""
+    path = request.view_args or {}
     with api().database.read() as connection:
         asking = authenticate(connection, username, password)
         if asking is None:
             raise ApiError(401, 20003, "Authenticate", CHALLENGE)
-        sid = (request.view_args or {}).get("account_sid", asking.account.account_sid)
-        named = accounts.find(connection, sid)
+        named = accounts.find(connection, path.get("account_sid", asking.account.account_sid))
     if not asking.account.active:
         raise ApiError(403, 20005, "The account is not active.")
     if named is None or not asking.may_act_on(named):

@@ -16,7 +16,7 @@ from callrouter.directory import webhooks
 from foundation.webserver.errors import ApiError
 
 Reader = Callable[[str, str], Any]
-"""Of a parameter's name and text; ApiError when the text will not do."""
+"""Of a parameter's name and text; ApiError, or the directory's Refused, when the text will not do."""
 
 INVALID = 20001
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -6,6 +6,7 @@ idempotent by leg, carriers get the id as idempotency key, invites are idempoten
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -66,6 +67,7 @@ class Legs:
             "accept": self._live(self.accept),
             "bridge": self._live(self.bridge),
             "unbridge": self._live(self.unbridge),
+            "press": self._live(self.press),
             "carrier": self.tell_carrier,
             "client.cancel": self.cancel_client,
             "client.hangup": self.hang_up_client,
@@ -218,6 +220,14 @@ class Legs:
 
     async def unbridge(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
         await self._voice.request("bridge.break", request_id=row["id"], leg=leg.call_sid)
+        return Done()
+
+    async def press(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
+        digits = row["payload"]["digits"]
+        with suppress(VoiceError):  # keys that can't be sent are no reason to end the call
+            await self._voice.request(
+                "leg.send_digits", request_id=row["id"], leg=leg.call_sid, digits=digits
+            )
         return Done()
 
     # -- ends: for legs whose call may be over already

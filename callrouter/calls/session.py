@@ -88,6 +88,15 @@ class CallSession:
     def leg_of(self, call_sid: str) -> Leg | None:
         return next((leg for leg in self.legs.values() if leg.call_sid == call_sid), None)
 
+    def joined_to(self, leg: Leg) -> Leg | None:
+        """The live leg that hears this one, if any; a leg with a program of its own has left its dial."""
+        dialled = (
+            one for one in self.legs.values() if one.bridged and one.live and one.name not in self.programs
+        )
+        if leg.name == OWN:
+            return next(dialled, None)
+        return self.own if leg in dialled and self.own.live else None
+
     def with_leg(self, leg: Leg) -> "CallSession":
         return replace(self, legs={**self.legs, leg.name: leg})
 

@@ -113,6 +113,7 @@ class _Stepper(Draft):
                 self.gone(leg, happening)
             case h.Pressed(digits=digits) if leg.live:
                 self.line(self.face(leg), "router", f"presses {digits}")
+                self.pass_on(leg, digits)
                 screened = leg.name in self.session.programs
                 program, name = (leg.name, OWN) if screened else (OWN, leg.name)
                 self.tell(program, e.DigitsReceived(at=self.at, leg=name, digits=digits))
@@ -160,6 +161,12 @@ class _Stepper(Draft):
         else:
             status = leg_status(self.session.legs[leg.name].status)
             self.tell(OWN, e.LegEnded(at=self.at, leg=leg.name, status=status))
+
+    def pass_on(self, leg: Leg, digits: str) -> None:
+        """A client's keys come beside its audio; a phone's travel in it, and the voice node passes them on."""
+        hearer = self.session.joined_to(leg)
+        if leg.identity and hearer is not None:
+            self.send("press", hearer, digits=digits)
 
     def timer_due(self, timer: str) -> None:
         self.timers[timer] = None

@@ -8,6 +8,7 @@ from callrouter.directory import accounts, keys
 from callrouter.directory.accounts import Account
 from callrouter.directory.credentials import NOBODY, matches
 from callrouter.directory.keys import Key
+from foundation.sids import API_KEY, is_sid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Principal:
 
 def authenticate(connection: Connection, username: str, password: str) -> Principal | None:
     """None unless both are right. As much work for an unknown SID as for a known one (4.7)."""
-    key = keys.find(connection, username) if username.startswith("SK") else None
+    username = username if is_sid(username) else ""  # what PostgreSQL could not even be asked for
+    key = keys.find(connection, username) if username.startswith(API_KEY) else None
     account = accounts.find(connection, key.account_sid if key else username)
     stored = key.secret_hash if key else account.auth_token_hash if account else NOBODY
     if matches(password, stored) and account is not None:

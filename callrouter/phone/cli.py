@@ -13,7 +13,7 @@ from callrouter.audio.narrator import Narrator
 from callrouter.audio.options import digits_option, record_option, sound, sound_options
 from callrouter.phone.connection import PhoneRefused, SignalUnreachable
 from callrouter.phone.phone import Phone
-from callrouter.phone.script import REFUSED, UNREACHABLE, PhoneScript, Reply, place, take
+from callrouter.phone.script import INTERRUPTED, REFUSED, UNREACHABLE, PhoneScript, Reply, place, take
 from foundation.webserver.serve import stop_on_signals
 
 
@@ -76,7 +76,7 @@ def phone(
     """A client phone: registers, answers calls (or places one) with real audio, and says what it hears.
 
     Exit code of one call (--once, --call): 0 answered and completed, 3 refused by the server, 4 server
-    unreachable, 5 busy or rejected, 6 not answered, 7 answered but no audio came.
+    unreachable, 5 busy or rejected, 6 not answered, 7 answered but no audio came, 130 interrupted.
     """
     lookup = click.get_current_context().find_object(PhoneLookup)
     defaults = lookup.find() if lookup and not (token and signal) else None
@@ -115,7 +115,9 @@ def phone(
             stopping = asyncio.create_task(stop_on_signals().wait())
             await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            return work.result() if work.done() else 0
+            if work.done():
+                return work.result()
+            return INTERRUPTED if once or outgoing else 0
 
     try:
         code = asyncio.run(run())

@@ -12,7 +12,7 @@ from callrouter.phone.call import CallOver, PhoneCall, UnusableSdp
 from callrouter.phone.phone import Phone
 from callrouter.voice.media.packet import SAMPLE_RATE
 
-COMPLETED, REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF = 0, 3, 4, 5, 6, 7
+COMPLETED, REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF, INTERRUPTED = 0, 3, 4, 5, 6, 7, 130
 """Exit codes; 2 is click's own for wrong options."""
 BUSY_CODES = (31486, 31600, 31603)
 

@@ -6,17 +6,18 @@ message about a call is acted on only when it comes from the identity that owns 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
+from foundation.db import DatabaseOverloaded
 from foundation.keys import Keys, TokenRefused
 from presence.router_link import RouterAnswer, RouterUnreachable
 from presence.signalling import frames
+from presence.signalling.call import Call
 from presence.signalling.lanes import Lanes
 from presence.signalling.ledger import BoundCall, Ledger
 from presence.signalling.socket import Socket
@@ -27,34 +28,8 @@ log = structlog.get_logger(__name__)
 MOST = 10  # calls of one socket at once
 RECONNECT = "reconnect"
 RECONNECT_LIFE = 86_400 + 3_600  # seconds; calls end after a day
-FRAME_IDS = 64  # of the router's last frames of a call, to know repeats
 OVER = 31209
-
-
-@dataclass(eq=False)
-class Call:
-    """A client's call. Before the router has named an outgoing one, only `temporary_sid` is known."""
-
-    account_sid: str
-    client: str
-    endpoint_id: str
-    incoming: bool
-    lane: str
-    call_sid: str = ""
-    temporary_sid: str = ""
-    ufrag: str = ""
-    socket: Socket | None = None
-    over: bool = False
-    grace: asyncio.TimerHandle | None = None
-    frame_ids: deque[str] = field(default_factory=lambda: deque(maxlen=FRAME_IDS))
-
-    @property
-    def whose(self) -> tuple[str, str, str]:
-        return self.account_sid, self.client, self.endpoint_id
-
-    def send(self, text: str) -> None:
-        if self.socket is not None:
-            self.socket.send(text)
+STORE_SECONDS = 2.0
 
 
 class Calls:
@@ -84,8 +59,8 @@ class Calls:
         claims = {"call": call_sid, "account": account_sid, "identity": client, "ufrag": ufrag}
         return self._keys.sign(RECONNECT, claims)
 
-    def bind(self, socket: Socket, call_sid: str, ufrag: str, *, incoming: bool) -> Call:
-        """The call belongs to this socket's device from now on."""
+    async def bind(self, socket: Socket, call_sid: str, ufrag: str, *, incoming: bool) -> Call:
+        """The call belongs to this socket's device from now on; stored before anybody acts on it."""
         grant = socket.grant
         call = self._calls.get((grant.account_sid, call_sid)) or Call(
             account_sid=grant.account_sid,
@@ -96,8 +71,8 @@ class Calls:
             call_sid=call_sid,
         )
         call.ufrag, call.endpoint_id = ufrag, socket.endpoint_id
+        await self._keep(call)
         self._attach(call, socket)
-        self._keep(call)
         return call
 
     def restore(self) -> None:
@@ -257,7 +232,7 @@ class Calls:
         call_sid = answer.body.get("call_sid")
         if answer.ok and isinstance(call_sid, str) and frames.CALL_SID.match(call_sid):
             call.call_sid = call_sid
-            self._keep(call)
+            await self._keep(call)
         else:
             call.send(frames.hangup(call.temporary_sid, answer.code(31005), answer.message))
             self._forget(call)
@@ -304,7 +279,7 @@ class Calls:
         sdp = answer.body.get("sdp")
         if answer.ok and isinstance(sdp, str):
             call.ufrag = frames.ufrag(frame.sdp)
-            self._keep(call)
+            await self._keep(call)
             call.send(frames.answer(call.call_sid, self._token(call), sdp))
         else:
             call.send(frames.hangup(call.call_sid, answer.code(OVER), answer.message))
@@ -334,7 +309,7 @@ class Calls:
         before = call.socket if call else None
         if moved and before is not None and before is not socket:
             before.send(frames.cancel(frame.call_sid))
-        call = self.bind(
+        call = await self.bind(
             socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=call is None or call.incoming
         )
         if moved:
@@ -358,18 +333,22 @@ class Calls:
         else:
             socket.calls.add(call)
 
-    def _keep(self, call: Call) -> None:
-        self._calls[call.account_sid, call.call_sid] = call
-        self._ledger.bind(
-            BoundCall(
-                account_sid=call.account_sid,
-                call_sid=call.call_sid,
-                client=call.client,
-                endpoint_id=call.endpoint_id,
-                incoming=call.incoming,
-                ufrag=call.ufrag,
-            )
+    async def _keep(self, call: Call) -> None:
+        bound = BoundCall(
+            account_sid=call.account_sid,
+            call_sid=call.call_sid,
+            client=call.client,
+            endpoint_id=call.endpoint_id,
+            incoming=call.incoming,
+            ufrag=call.ufrag,
         )
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await asyncio.wrap_future(self._ledger.bind(bound))
+        except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
+            # The call itself is well; only after our restart would its device have to negotiate anew.
+            log.error("a call's owner was not stored", call_sid=call.call_sid, error=str(error))
+        self._calls[call.account_sid, call.call_sid] = call
 
     def _wait_for(self, call: Call, seconds: float) -> None:
         if call.grace is None and not call.over:

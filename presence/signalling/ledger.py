@@ -112,14 +112,18 @@ class Ledger:
         accepted = update(invites).where(*_this(invites, account_sid, call_sid)).values(state=ACCEPTED)
         self._later(lambda connection: connection.execute(accepted), account_sid)
 
-    def bind(self, call: BoundCall) -> None:
-        """Keeps whose call it is; not waited for: without it the device is asked to negotiate anew, no more."""
+    def bind(self, call: BoundCall) -> "Future[None]":
+        """Keeps whose call it is and which media session its device has."""
         row = self._upserting(calls).values(**vars(call), node=self._node)
         names = ("client", "endpoint_id", "incoming", "ufrag", "node")
         upsert = row.on_conflict_do_update(
             index_elements=["account_sid", "call_sid"], set_={name: row.excluded[name] for name in names}
         )
-        self._later(lambda connection: connection.execute(upsert), call.account_sid)
+
+        def work(connection: Connection) -> None:
+            connection.execute(upsert)
+
+        return self._database.write(work, call.account_sid)
 
     def unbind(self, account_sid: str, call_sid: str) -> None:
         gone = delete(calls).where(*_this(calls, account_sid, call_sid))

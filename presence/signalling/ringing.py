@@ -145,7 +145,7 @@ class Ringing:
         if answer.ok and answer.body.get("result") == "won":
             self._ledger.accept_invite(ring.invite.account_sid, call_sid)
             self._end(ring, ACCEPTED, winner=socket)
-            self._calls.bind(socket, call_sid, frames.ufrag(frame.sdp), incoming=True)
+            await self._calls.bind(socket, call_sid, frames.ufrag(frame.sdp), incoming=True)
         elif answer.ok:
             ring.sockets.pop(socket.endpoint_id, None)
             socket.send(frames.cancel(call_sid))

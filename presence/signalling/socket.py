@@ -11,7 +11,7 @@ from presence.signalling.protocol import Connection
 from presence.tokens import Grant
 
 if TYPE_CHECKING:
-    from presence.signalling.calls import Call
+    from presence.signalling.call import Call
 
 log = structlog.get_logger(__name__)
 

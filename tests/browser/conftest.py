@@ -22,11 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from callrouter.audio.wav import WavWriter
 from tests.browser.chromium import HERE, Browser, Driver, Trust, missing
-from tests.browser.world import World
+from tests.browser.world import ALICE_HZ, BOB_HZ, Launch, Play, World
 from tests.support.deployment import Deployment, deployments
-
-ALICE_HZ, BOB_HZ = 1000, 700
-"""What the microphones of the two browsers play."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,14 +72,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.shutdown()
 
 
-Launch = Callable[[int], Browser]
-
-
 @pytest.fixture(scope="session")
 def launch(
     driver: Driver, shared_deployment: Deployment, page: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Launch:
-    """A browser whose microphone plays a tone of so many Hz."""
     trust = trusted(shared_deployment.ca.parent, tmp_path_factory.mktemp("home"))
     return lambda hz: Browser(
         driver, page, tone(tmp_path_factory.mktemp("microphone") / f"{hz}.wav", hz), trust
@@ -99,13 +92,8 @@ def bobs_browser(launch: Launch) -> Browser:
     return launch(BOB_HZ)
 
 
-Play = Callable[[Callable[[World], Coroutine[Any, Any, None]]], None]
-
-
 @pytest.fixture
 def play(deployment: Deployment, alices_browser: Browser) -> Play:
-    """Plays a scenario in a world of its own."""
-
     async def played(scenario: Callable[[World], Coroutine[Any, Any, None]]) -> None:
         async with World(deployment, alices_browser) as world:
             await scenario(world)

@@ -39,7 +39,7 @@ const commands = {
     const page = await context.newPage();
     page.on('websocket', socket => traffic.push({url: socket.url(), method: 'WEBSOCKET', outcome: null}));
     page.on('pageerror', error => process.stderr.write(`page: ${error}\n`));
-    page.on('console', message => process.stderr.write(`page: ${message.type()}: ${message.text()}\n`));
+    page.on('console', message => process.stderr.write(`page: ${message.type()}: ${message.text().split('\n')[0]}\n`));
     await page.goto(url);
     await page.waitForFunction(() => window.app);
     return pages.push(page) - 1;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
@@ -18,8 +18,16 @@ from tests.support.origin import Origin, Received, Script, reply
 
 T = TypeVar("T")
 
-CALLER, CALLER_HZ = "+14155550100", 450
+CALLER, CALLER_HZ = "+14155550100", 600
+ALICE_HZ, BOB_HZ = 1000, 700
+"""What the caller, and the microphones of the two browsers, say."""
 DIAL_ALICE = '<Dial action="/done" timeout="20"><Client>alice</Client></Dial>'
+
+
+Launch = Callable[[int], Browser]
+"""Starts a browser whose microphone plays a tone of so many Hz."""
+Play = Callable[[Callable[["World"], Coroutine[Any, Any, None]]], None]
+"""Plays a scenario in a world of its own."""
 
 
 class World:
@@ -71,16 +79,17 @@ class World:
     # -- calls
 
     async def caller(self, to: str) -> SimulatedCall:
-        """A phone calls; it says 450 Hz."""
+        """A phone calls; it says 600 Hz."""
         return await self.carrier.call(CALLER, to, source=Tone(hz=CALLER_HZ))
 
-    async def answered(self, tab: Tab) -> tuple[SimulatedCall, TabCall]:
-        """A phone's call to a number that dials alice, taken in this tab."""
+    async def talking(self, tab: Tab) -> tuple[SimulatedCall, TabCall]:
+        """A phone's call to a number that dials alice, taken in this tab: each hears the other."""
         caller = await self.caller(self.number())
         call = await tab.incoming()
         await call.do("accept")
         await call.wait("accept")
-        await asyncio.wait_for(caller.answered, 5)
+        await call.hears(CALLER_HZ)
+        await hears(caller, ALICE_HZ)
         return caller, call
 
     # -- what became of it
@@ -142,6 +151,13 @@ async def eventually(true: Callable[[], Awaitable[bool]], what: str) -> None:
         raise
 
 
-def hertz(heard: float | None, wanted: float) -> bool:
-    """Whether a far end heard this tone."""
-    return heard is not None and abs(heard - wanted) < 20
+async def hears(call: SimulatedCall, hz: float, patience: float = PATIENCE) -> None:
+    """The far end listens until this is the strongest frequency; TimeoutError notes what it heard last."""
+    heard: float | None = None
+    try:
+        async with asyncio.timeout(patience):
+            while heard is None or abs(heard - hz) > 20:
+                heard = await call.heard(0.5)
+    except TimeoutError as late:
+        late.add_note(f"heard {heard} and not {hz} Hz")
+        raise

@@ -152,7 +152,10 @@ def test_the_rules_about_status(
     """Twilio-surface 5.6."""
     if earlier:
         write(lambda c: accounts.change(c, earlier[0], now=2.0, status=earlier[1]))
-    attempt = lambda c: accounts.change(c, sid, now=3.0, status=wanted, by=by)  # noqa: E731
+
+    def attempt(connection: Any) -> Account:
+        return accounts.change(connection, sid, now=3.0, status=wanted, by=by)
+
     if code is None:
         assert write(attempt).status == wanted
     else:
@@ -289,16 +292,18 @@ def test_a_number_is_not_given_to_an_account_that_is_not_active(write: Write) ->
     given: dict[str, Any] = {"sid": NUMBER, "phone_number": "+12125550123", "settings": {}, "now": 1.0}
     write(lambda c: numbers.create(c, account_sid=PARENT, **given))
     write(lambda c: accounts.change(c, CHILD, now=2.0, status="suspended"))
-    transfer = lambda c: numbers.change(c, PARENT, NUMBER, {"account_sid": CHILD}, 3.0)  # noqa: E731
-    assert _code(write, transfer) == 20005
+    assert _code(write, lambda c: numbers.change(c, PARENT, NUMBER, {"account_sid": CHILD}, 3.0)) == 20005
     assert write(lambda c: numbers.fetch(c, PARENT, NUMBER)).account_sid == PARENT
 
 
 def test_applications_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(applications, "LIMIT", 1)
-    create = lambda sid: lambda c: applications.create(c, account_sid=PARENT, sid=sid, settings={}, now=1.0)  # noqa: E731
-    write(create(APP))
-    assert _code(write, create("AP" + "2" * 32)) == 21301
+
+    def create(connection: Any, sid: str = APP) -> Any:
+        return applications.create(connection, account_sid=PARENT, sid=sid, settings={}, now=1.0)
+
+    write(create)
+    assert _code(write, lambda c: create(c, "AP" + "2" * 32)) == 21301
 
 
 def _carrier(connection: Any, name: str = "acme", control_url: str = "http://127.0.0.1:9000/acme") -> Any:

@@ -127,7 +127,7 @@ def test_a_busy_answer_a_refused_token_and_no_server_have_their_exit_codes() -> 
     ],
 )
 def test_wrong_options_are_named(options: list[str], text: str) -> None:
-    result = CliRunner().invoke(command, options)
+    result = CliRunner().invoke(command, options, obj="nothing known")
     assert result.exit_code == 2
     assert text in result.output
 

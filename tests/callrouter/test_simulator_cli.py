@@ -127,7 +127,7 @@ def test_an_interrupted_call_is_hung_up(router: FakeRouter) -> None:
 )
 def test_wrong_options_are_named_before_anything_happens(options: list[str], text: str) -> None:
     arguments = [*CALL, "--secret", SECRET, "--router", "http://127.0.0.1:9", *options]
-    result = CliRunner().invoke(simulate, arguments)
+    result = CliRunner().invoke(simulate, arguments, obj="nothing known")
     assert result.exit_code == 2
     assert text in result.output
 

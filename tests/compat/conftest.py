@@ -77,6 +77,7 @@ class Deployment:
     database: Database
     keys: Keys
     live: RecordedCalls
+    app: Flask
 
     def write(self, work: Callable[[Any], Any]) -> Any:
         return self.database.write(work).result(SECONDS)
@@ -147,7 +148,7 @@ def deployment(database: Database) -> Iterator[Deployment]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serving), daemon=True)
     thread.start()
     assert ready.wait(SECONDS), "the server did not start"
-    yield Deployment(f"http://127.0.0.1:{port.result()}", database, keys, live)
+    yield Deployment(f"http://127.0.0.1:{port.result()}", database, keys, live, app)
     loop.call_soon_threadsafe(stop.set)
     thread.join(SECONDS)
     loop.close()

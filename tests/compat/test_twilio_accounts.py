@@ -7,6 +7,7 @@ from sqlalchemy import select
 from twilio.rest import Client
 from twilio_contract import refusal
 
+from callrouter.directory import accounts
 from callrouter.models import Outbox
 
 
@@ -62,6 +63,13 @@ def test_a_suspended_subaccount_is_locked_out_and_only_read_by_its_owner(
     assert refusal(lambda: of_owner.applications.create()) == (403, 20005)
     of_owner.update(status="active")
     assert deployment.client(branch, token).calls.list() == []
+
+
+def test_a_subaccount_stops_with_its_owner(deployment: Any, account: tuple[str, str]) -> None:
+    branch = deployment.client(*deployment.account(owner=account[0]))
+    assert branch.calls.list() == []
+    deployment.write(lambda c: accounts.change(c, account[0], now=2.0, status="suspended"))
+    assert refusal(lambda: branch.calls.list()) == (403, 20005)
 
 
 def test_a_key_is_created_used_renamed_and_deleted(deployment: Any, client: Client, account: Any) -> None:

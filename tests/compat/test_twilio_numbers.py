@@ -1,9 +1,11 @@
 """Twilio's Python library against IncomingPhoneNumbers (twilio-surface 5.9)."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 from twilio_contract import refusal
 
@@ -39,6 +41,23 @@ def test_a_number_belongs_to_one_account(deployment: Any, client: Client) -> Non
     client.incoming_phone_numbers.create(phone_number=phone)
     other = deployment.client(*deployment.account())
     assert refusal(lambda: other.incoming_phone_numbers.create(phone_number=phone)) == (400, 21422)
+
+
+def test_of_many_that_want_a_number_one_gets_it(deployment: Any) -> None:
+    """PostgreSQL has several writers: the unique index decides, and nobody sees an error of ours."""
+    phone, clients = fresh(), [deployment.client(*deployment.account()) for _ in range(6)]
+
+    def take(client: Client) -> int:
+        try:
+            client.incoming_phone_numbers.create(phone_number=phone)
+        except TwilioRestException as refused:
+            return int(refused.code or 0)
+        return 0
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        codes = sorted(threads.map(take, clients))
+    assert codes[0] == 0
+    assert set(codes[1:]) <= {21422, 20409}
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,9 @@ class Scene:
         return self.app.forms(path)[number]
 
     async def over(self) -> None:
-        """Waits until no call of the account is live."""
+        """Waits until no call of the account is live and everybody knows it."""
         await self.until(lambda: self.deployment.nothing_live(self.tenant), "all calls are over")
+        await self.until(lambda: not self.outbox(), "the outbox is empty")
 
     def rows(self, model: Any) -> list[Any]:
         return self.deployment.rows(model, model.account_sid == self.tenant.sid)
@@ -142,13 +143,14 @@ class Scene:
 
     def story(self) -> str:
         """Everything that helps to understand a failure."""
+        waits = [f"{row.kind} {row.attempts} {row.payload}" for row in self.outbox()]
         lines = [f"{row.call_sid[-4:]} {row.source} -> {row.target}: {row.summary}" for row in self._ladder()]
         legs = [f"{row.to} {row.status} because {row.ended_because}" for row in self.rows(models.Call)]
         app = [f"{request.method} {request.target}" for request in self.app.received]
         logs = [
             f"--- {name}\n{self.deployment.log(name)[-2500:]}" for name in ("router", "presence", "voice")
         ]
-        return "\n".join(["ladder:", *lines, "legs:", *legs, "app:", *app, *logs])
+        return "\n".join(["ladder:", *lines, "legs:", *legs, "app:", *app, "outbox:", *waits, *logs])
 
     def _ladder(self) -> list[Any]:
         return sorted(self.rows(models.TimelineEntry), key=lambda row: (row.call_sid, row.position))
@@ -158,7 +160,6 @@ class Scene:
     async def settled(self) -> None:
         """Nothing live is left anywhere (I6), every leg ended once and said so once (I4), with a reason (I17)."""
         await self.over()
-        await self.until(lambda: not self._waiting(), "the outbox is empty")
         await self.until(lambda: not self._ringing(), "no invite or call is left at the presence server")
         if "voice" in self.deployment.processes:
             await self._node_is_empty()
@@ -168,7 +169,7 @@ class Scene:
             assert call.end_time >= call.start_time >= call.date_created - 1
         self._callbacks_are_whole()
 
-    def _waiting(self) -> list[Any]:
+    def outbox(self) -> list[Any]:
         """Outbox entries, but for callbacks that an app would not take: those are tried for days."""
         return [
             row for row in self.rows(models.Outbox) if not (row.kind == "callback" and row.attempts)

@@ -228,7 +228,7 @@ class Deployment:
 
     def adopt(self, carrier: SimulatedCarrier) -> None:
         """Makes a started carrier known to the operator's database, in place of those before it."""
-        secret = carrier._link._secret
+        secret = carrier.secret
         sealed = self.keys.seal(secret)
 
         def unit(connection: Any) -> None:

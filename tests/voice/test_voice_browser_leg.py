@@ -111,7 +111,7 @@ def test_only_the_accepted_browser_of_one_offer_gets_in() -> None:
     """I11: the same offer rang in two tabs and both answered; the loser's datagrams must not spoil the call."""
 
     async def scenario() -> None:
-        async with voice_node() as (_, client, events):
+        async with voice_node() as (node, client, events):
             offer = (await client.request("leg.create", leg="W", kind="webrtc"))["sdp"]
             loser, winner = await HandBrowser.open(), await HandBrowser.open()
             loser.ufrag = "late"
@@ -125,6 +125,9 @@ def test_only_the_accepted_browser_of_one_offer_gets_in() -> None:
             await client.request("leg.accept", leg="W", sdp=winner.sdp())
             await events.wait("leg.up", "W")
             assert (await loser.check()).error_code == 401
+            strays = node.stats()["stray_datagrams"]
+            loser.send(b"\x16\xfe\xfd" + bytes(30))
+            await until(lambda: node.stats()["stray_datagrams"] == strays + 1)
             with pytest.raises(VoiceError, match="has its answer"):
                 await client.request("leg.accept", leg="W", sdp=loser.sdp())
             await client.request("leg.accept", leg="W", sdp=winner.sdp())
@@ -300,6 +303,59 @@ def test_new_certificate_of_the_browser_means_new_keys() -> None:
             await asyncio.gather(phone.hears(1000), second.hears(600))
             await second.close()
             phone.close()
+
+    run(scenario())
+
+
+def fingerprint(sdp: str) -> str:
+    return sdp.split("a=fingerprint:sha-256 ")[1].split("\r\n")[0]
+
+
+def test_new_keys_come_with_a_new_certificate_of_ours() -> None:
+    """Chromium shakes hands again only if our fingerprint is another."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            offer = (await client.request("leg.create", leg="V", kind="webrtc"))["sdp"]
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.dtls.close()
+            browser.flush()
+            await events.wait("leg.lost", "W")
+            lost = (await client.request("leg.restart", leg="W", sdp=browser.sdp()))["sdp"]
+            await client.request("leg.close", leg="W")
+            gone = (await client.request("leg.restart", leg="W", sdp=browser.sdp()))["sdp"]
+            assert len({fingerprint(sdp) for sdp in (offer, lost, gone)}) == 3
+
+    run(scenario())
+
+
+def test_restart_after_a_loss_needs_a_new_check() -> None:
+    async def scenario() -> None:
+        async with voice_node(consent_timeout=0.3, setup_timeout=0.3) as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.lost", "W")
+            browser.ufrag = "other"
+            browser.take((await client.request("leg.restart", leg="W", sdp=browser.sdp()))["sdp"])
+            assert not (await stats(client))["up"]
+            await browser.check()
+            await events.wait("leg.up", "W", 2)
+
+    run(scenario())
+
+
+def test_restart_of_a_leg_that_is_up_must_be_followed_by_checks() -> None:
+    async def scenario() -> None:
+        async with voice_node(consent_timeout=0.4) as (_, client, events):
+            browser = await hand(client)
+            await browser.connect()
+            await events.wait("leg.up", "W")
+            browser.ufrag = "other"
+            await client.request("leg.restart", leg="W", sdp=browser.sdp())
+            assert (await events.wait("leg.lost", "W")).data["reason"] == "consent"
+            assert len(events.of("leg.up")) == 1
 
     run(scenario())
 

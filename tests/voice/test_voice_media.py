@@ -109,6 +109,14 @@ def test_reception_counts_loss_reordering_and_wrap() -> None:
     assert heard.block(2.0).fraction_lost == 0, "the fraction is of the time since the last report"
 
 
+def test_reception_jitter_of_one_late_packet() -> None:
+    """RFC 3550 section 6.4.1: a sixteenth of the change; 20 ms late is 160 samples."""
+    heard = Reception()
+    heard.packet(1, 1, 160, 172, 1.00)
+    heard.packet(1, 2, 320, 172, 1.04)
+    assert heard.jitter == pytest.approx(10)
+
+
 def test_reception_jitter() -> None:
     heard = Reception()
     for number in range(200):

@@ -280,7 +280,7 @@ def test_reports_are_sent_and_read() -> None:
     """RTCP sender reports leave, receiver reports become round trip and loss."""
 
     async def scenario() -> None:
-        async with voice_node(rtcp_interval=0.2) as (_, client, _events):
+        async with voice_node(rtcp_interval=0.2) as (node, client, _events):
             phone = await phone_leg(client, "A", 600, extra="a=rtcp-mux\r\n")
 
             def reports() -> list[rtcp.Report]:
@@ -302,6 +302,11 @@ def test_reports_are_sent_and_read() -> None:
             )
             answer = rtcp.write_report(
                 ssrc=phone.ssrc, unix=0, timestamp=0, packets=0, octets=0, block=block, cname="phone"
+            )
+            node._board._legs["A"].receive_report(answer, ("192.0.2.9", 9))
+            stats = await client.request("leg.stats", leg="A")
+            assert (stats["far_loss"], stats["packets_dropped"]) == (None, 1), (
+                "a stranger's report is ignored"
             )
             phone.transport.sendto(answer, phone.target)
             async with asyncio.timeout(5):

@@ -83,9 +83,10 @@ def call(
             talk = asyncio.create_task(_talk(placed, digits, give_up_after, hangup_after))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([talk, stopping], return_when=asyncio.FIRST_COMPLETED)
+            code = talk.result() if talk.done() else INTERRUPTED
             await placed.hangup()
             narrator.report(placed.report())
-            return talk.result() if talk.done() else INTERRUPTED
+            return code
 
     try:
         code = asyncio.run(place())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Silence, Source
 from callrouter.carriers.simulator.call import Cause, Direction, Ending, SimulatedCall
@@ -19,6 +21,7 @@ from callrouter.carriers.simulator.script import DialScript, Faults, Outcome
 from callrouter.voice.media.packet import PCMU
 from callrouter.voice.sdp import SdpError, parse
 
+log = structlog.get_logger(__name__)
 MAX_CALLS = 500
 DEFAULT_RING, LONGEST_RING = 60.0, 600.0
 """Seconds; the second is Twilio's own bound of a dial's timeout."""
@@ -182,8 +185,14 @@ class SimulatedCarrier:
         self._tell(call, f"the router commanded: dial {to}")
         task = asyncio.create_task(self._play(call, script, offer, longest))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: self._played(call, task))
         return ACCEPTED
+
+    def _played(self, call: SimulatedCall, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()):
+            log.error("a simulated far end broke", call=call.id, exc_info=fault)
+            call.end(Ending(by="carrier", cause=Cause.FAILED))
 
     async def _play(self, call: SimulatedCall, script: DialScript, offer: str, longest: float) -> None:
         """The far end of a call that the router asked for."""

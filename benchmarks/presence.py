@@ -1,0 +1,291 @@
+"""How fast presence is, each figure beside a floor that was measured in the same run.
+
+    python -m benchmarks.presence [--quick] [--database URL]
+
+Registrations over sockets and HTTP against a bare INSERT by the same group commit; single look-ups over HTTP against a
+Flask view behind the same bridge that does nothing; a 1,000-name query against its SQL alone. Server and load generator
+are two processes. The bars are those of the design: 1,500 and 3,000 a second, 20 ms.
+
+Rates are operations per second of the server's CPU time, which is what one core can do however busy the machine is; the
+rate by the clock stands beside it and shows mostly how fast the load generator is.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import logging
+import multiprocessing
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from flask import Flask
+from sqlalchemy import text
+from websockets.asyncio.client import connect
+
+from foundation import logs
+from foundation.db import Database
+from foundation.keys import Keys
+from foundation.settings import Settings
+from foundation.webserver.bridge import WsgiBridge
+from foundation.webserver.serve import Listener, serve
+from foundation.webserver.service import service_token
+from migrations import runner
+from presence.client import PresenceClient
+from presence.registration import Endpoint
+from presence.server import run_presence
+from presence.store import Store
+
+ACCOUNT, KEY, SECRET, MASTER = "AC" + "0" * 32, "SK" + "1" * 32, "s" * 32, "k" * 40
+CONNECTIONS = 16
+
+Request = tuple[str, str, str, dict[str, str]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def token(identity: str) -> str:
+    now = int(time.time())
+    claims = {
+        "jti": f"{KEY}-{now}",
+        "iss": KEY,
+        "sub": ACCOUNT,
+        "exp": now + 3600,
+        "grants": {"identity": identity, "voice": {"incoming": {"allow": True}}},
+    }
+    return jwt.encode(claims, SECRET, "HS256", headers={"cty": "twilio-fpa;v=1"})
+
+
+def run_server(settings: Settings) -> None:
+    logs.configure(settings, "presence")
+    asyncio.run(run_presence(settings, asyncio.Event()))
+
+
+def run_hello(port: int) -> None:
+    logging.disable()
+    app = Flask("hello")
+
+    @app.get("/<path:_any>")
+    def hello(_any: str) -> dict[str, Any]:
+        return {"status": "available", "available": True, "endpoints": [{"endpoint_id": "e"}] * 3}
+
+    asyncio.run(serve(WsgiBridge(app), [Listener(bind=f"127.0.0.1:{port}")], asyncio.Event()))
+
+
+@contextmanager
+def process(target: Callable[..., None], *args: Any, port: int) -> Iterator[int]:
+    child = multiprocessing.get_context("spawn").Process(target=target, args=args, daemon=True)
+    child.start()
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        assert child.pid is not None
+        yield child.pid
+    finally:
+        child.kill()
+        child.join()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Operations per second of the server's CPU, and by the clock."""
+
+    per_core: float
+    clock: float
+
+
+def measured(pid: int, work: Callable[[], int]) -> Rate:
+    """Does the work, which says how many operations it was."""
+    cpu, clock = cpu_seconds(pid), time.perf_counter()
+    count = work()
+    clock = time.perf_counter() - clock
+    cpu = cpu_seconds(pid) - cpu
+    return Rate(per_core=count / (cpu or clock), clock=count / clock)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Linux only; elsewhere the clock stands in for it."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def http_load(port: int, seconds: float, request: Callable[[int], Request]) -> int:
+    """Requests over kept-alive connections, one thread each; how many there were."""
+    done, stop = [0] * CONNECTIONS, time.monotonic() + seconds
+
+    def work(worker: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while time.monotonic() < stop:
+            connection.request(*request(worker * 1_000_000 + done[worker]))
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status in (200, 201), answer.status
+            done[worker] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done)
+
+
+async def socket_load(port: int, count: int) -> int:
+    """Whole registrations over sockets: upgrade, listen, connected, register, ready."""
+    tokens = [token(f"s{n}") for n in range(count)]
+    gate, open_sockets = asyncio.Semaphore(64), []
+
+    async def one(given: str) -> None:
+        async with gate:
+            ws = await connect(
+                f"ws://127.0.0.1:{port}/signal", compression=None, ping_interval=None
+            ).__aenter__()
+            open_sockets.append(ws)
+            await ws.send(json.dumps({"type": "listen", "payload": {"token": given}}))
+            await ws.send(json.dumps({"type": "register", "payload": {"media": {"audio": True}}}))
+            assert "connected" in str(await ws.recv())
+            assert "ready" in str(await ws.recv())
+
+    await asyncio.gather(*(one(given) for given in tokens))
+    for ws in open_sockets:
+        ws.transport.abort()
+    return count
+
+
+def floor_writes(database: Database, count: int) -> float:
+    """One INSERT per unit of the same group commit."""
+    with database.writer_engine.begin() as connection:
+        connection.execute(text("CREATE TABLE floor (n INTEGER PRIMARY KEY, t TEXT)"))
+    began = time.perf_counter()
+
+    def unit(n: int) -> "Future[Any]":
+        return database.write(
+            lambda c: c.execute(text("INSERT INTO floor VALUES (:n, 'x')"), {"n": n}).rowcount, str(n)
+        )
+
+    for waiting in [unit(n) for n in range(count)]:
+        waiting.result()
+    return count / (time.perf_counter() - began)
+
+
+def fill(store: Store, names: int, each: int) -> None:
+    now = time.time()
+    waiting = [
+        store.register(
+            Endpoint(
+                account_sid=ACCOUNT,
+                client=f"q{n}",
+                endpoint_id=f"e{m}",
+                sid=f"RG{n:016x}{m:016x}",
+                key_sid=KEY,
+                token_expires_at=now + 3600,
+                refreshed_at=now,
+                expires_at=now + 3600,
+            ),
+            now,
+        )
+        for n in range(names)
+        for m in range(each)
+    ]
+    for one in waiting:
+        one.result()
+
+
+def best_ms(work: Callable[[], Any], times: int) -> float:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return sorted(took)[times // 2] * 1000
+
+
+def line(
+    name: str, value: float, unit: str, floor: float, bar: float, *, less: bool = False, more: str = ""
+) -> None:
+    verdict = "ok" if (value <= bar if less else value >= bar) else "MISSED"
+    print(
+        f"{name:<28}{value:>9,.1f} {unit:<10} floor {floor:>9,.1f}  x{value / floor:<6.2f} bar {bar:>6,.0f}  "
+        f"{verdict}{more}"
+    )
+
+
+def rate(name: str, value: Rate, floor: float, bar: float) -> None:
+    line(name, value.per_core, "/s a core", floor, bar, more=f"  ({value.clock:,.0f}/s by the clock)")
+
+
+def registration(n: int) -> Request:
+    path = f"/v1/Accounts/{ACCOUNT}/Clients/h{n}/Registrations"
+    return "POST", path, '{"endpoint_id": "e"}', {"Authorization": f"Bearer {token(f'h{n}')}"}
+
+
+def lookup(n: int, service: dict[str, str]) -> Request:
+    return "GET", f"/v1/Accounts/{ACCOUNT}/Presence/q{n % 1000}", "", service
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few seconds, for a smoke test")
+    parser.add_argument("--database", default="", help="SQLAlchemy URL of an empty database; default SQLite")
+    options = parser.parse_args()
+    seconds, count, repeats = (1.0, 300, 5) if options.quick else (5.0, 4000, 30)
+    with tempfile.TemporaryDirectory() as folder:
+        port, hello = free_port(), free_port()
+        settings = Settings(
+            data_dir=Path(folder),
+            presence_database_url=options.database,
+            presence_bind=f"127.0.0.1:{port}",
+            signal_bind="off",
+            router_url="http://127.0.0.1:9",
+            secret_keys=(MASTER,),
+        )
+        url = settings.database_url("presence")
+        runner.upgrade(url, "presence")
+        keys = Keys([MASTER])
+        service = {"Authorization": f"Bearer {service_token(keys, 'presence', 'benchmark')}"}
+        with process(run_server, settings, port=port) as pid:
+            client = PresenceClient(f"http://127.0.0.1:{port}", keys)
+            client.put_account(ACCOUNT, "active", ["t" * 32], 1)
+            client.put_key(ACCOUNT, KEY, SECRET, 1)
+            over_sockets = measured(pid, lambda: asyncio.run(socket_load(port, count)))
+            over_http = measured(pid, lambda: http_load(port, seconds, registration))
+            database = Database(url)
+            fill(Store(database), 1000, 3)
+            lookups = measured(pid, lambda: http_load(port, seconds, lambda n: lookup(n, service)))
+            names = [f"q{n}" for n in range(1000)]
+            query = best_ms(lambda: client.query(ACCOUNT, names), repeats)
+            sql = best_ms(lambda: Store(database).snapshot(ACCOUNT, names, time.time()), repeats)
+            client.close()
+        writes = floor_writes(database, count)
+        database.close()
+        with process(run_hello, hello, port=hello) as pid:
+            nothing = measured(pid, lambda: http_load(hello, seconds, lambda n: lookup(n, service)))
+    rate("registrations over sockets", over_sockets, writes, 1500)
+    rate("registrations over HTTP", over_http, writes, 1500)
+    rate("single look-ups over HTTP", lookups, nothing.per_core, 3000)
+    line("1,000 names x 3 endpoints", query, "ms", sql, 20, less=True)
+
+
+if __name__ == "__main__":
+    main()

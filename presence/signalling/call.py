@@ -1,0 +1,35 @@
+"""One call of a client."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from presence.signalling.socket import Socket
+
+FRAME_IDS = 64  # of the router's last frames of a call, to know repeats
+
+
+@dataclass(eq=False)
+class Call:
+    """A client's call. Before the router has named an outgoing one, only `temporary_sid` is known."""
+
+    account_sid: str
+    client: str
+    endpoint_id: str
+    incoming: bool
+    lane: str
+    call_sid: str = ""
+    temporary_sid: str = ""
+    ufrag: str = ""
+    socket: Socket | None = None
+    over: bool = False
+    grace: asyncio.TimerHandle | None = None
+    frame_ids: deque[str] = field(default_factory=lambda: deque(maxlen=FRAME_IDS))
+
+    @property
+    def whose(self) -> tuple[str, str, str]:
+        return self.account_sid, self.client, self.endpoint_id
+
+    def send(self, text: str) -> None:
+        if self.socket is not None:
+            self.socket.send(text)
