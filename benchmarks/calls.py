@@ -47,7 +47,9 @@ class Run:
     total: list[float]
 
 
-async def measure(deployment: Deployment, load: Load, seconds: float, *, rate: float | None, many: int) -> Run:
+async def measure(
+    deployment: Deployment, load: Load, seconds: float, *, rate: float | None, many: int
+) -> Run:
     """Calls for `seconds` after a warm-up: closed loop, or `rate` calls a second."""
     work = load.saturate(many, WARM_UP + seconds) if rate is None else load.offer(rate, WARM_UP + seconds)
     task = asyncio.create_task(work)
@@ -194,7 +196,10 @@ def main() -> None:
     parser.add_argument("--no-floor", action="store_true", help="measure the real router only")
     options = parser.parse_args()
     print(f"{os.cpu_count()} CPUs; {'PostgreSQL' if options.postgresql else 'SQLite, synchronous=FULL'}")
-    with tempfile.TemporaryDirectory(prefix="callrouter-bench-") as folder, databases(options.postgresql) as urls:
+    with (
+        tempfile.TemporaryDirectory(prefix="callrouter-bench-") as folder,
+        databases(options.postgresql) as urls,
+    ):
         deployment = Deployment(
             Path(folder), voice_rtp_ports="30000-33999", voice_max_legs=2000, log_level="warning", **urls
         )

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from foundation.outbound.signature import sign_body
 
 CARRIER = "bench"
-SECRET = "the secret of the benchmark's carrier"  # noqa: S105 - of a deployment that lives for a minute
+SECRET = "the secret of the benchmark's carrier"
 PATIENCE = 20.0
 """Seconds for one whole call; one that takes longer has failed."""
 CALLBACKS = ("initiated", "ringing", "in-progress", "completed")

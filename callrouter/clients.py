@@ -22,6 +22,7 @@ from foundation.webserver.service import demand_service
 
 RING_TOKEN_SECONDS = 700
 """The longest ring is 605 s; a ring token is of no use after it."""
+ADDRESS_LIMIT = 256
 CALL_OVER = 31209
 NO_APPLICATION = 31001
 
@@ -78,6 +79,9 @@ class _Events:
             raise ApiError(404, NO_APPLICATION, "The token's application is not one of its account.")
         if target.account_status != "active":
             raise ApiError(403, 10001, "The account is not active.")
+        to = body["params"].get("To", "")
+        if len(to) > ADDRESS_LIMIT or not to.isprintable():
+            raise ApiError(400, 31100, f"`To` must be at most {ADDRESS_LIMIT} printable characters.")
         session = client_call(
             target,
             identity=body["identity"],

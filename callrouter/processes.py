@@ -5,7 +5,9 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -29,10 +31,14 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a process that died is started again; the last is for all further times."""
 SOUND_SECONDS = 30.0
 """A process that ran for so long is started again at once when it dies."""
+SUPERVISED = "SUPERVISED_BY_STDIN"
+"""Tells a child, in its environment, that its supervisor holds the other end of its standard input."""
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs one of the processes until SIGTERM or SIGINT."""
+    """Runs one of the processes until SIGTERM or SIGINT, or until its supervisor is no more."""
+    if os.environ.pop(SUPERVISED, ""):
+        stop_with_supervisor()
     if name == "presence":
         # A program of its own: it meets the router over HTTP only, and no module of ours imports it.
         runpy.run_module("presence", run_name="__main__")
@@ -61,46 +67,86 @@ def voice_settings(settings: Settings) -> NodeSettings:
     )
 
 
-class Supervisor:
-    """Runs the processes as children, starts again what dies, and stops all of them together."""
+def stop_with_supervisor() -> None:
+    """Stops this process when standard input ends: the supervisor died, even by SIGKILL."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None, names: Sequence[str] = NAMES) -> None:
-        self._environment = {**os.environ, **(environment or {})}
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+def command(name: str) -> Sequence[str]:
+    """What starts the process of that name."""
+    return [sys.executable, "-m", "callrouter", "run", name]
+
+
+class Supervisor:
+    """Runs the processes as children, starts again what dies, and stops all of them together.
+
+    Each child is the leader of a session of its own, so that Ctrl-C reaches it through us and in order.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        names: Sequence[str] = NAMES,
+        command: Callable[[str], Sequence[str]] = command,
+    ) -> None:
+        self._environment = {**os.environ, **(environment or {}), SUPERVISED: "1"}
         self._names = names
+        self._command = command
         self.children: dict[str, asyncio.subprocess.Process] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; afterwards none of the processes is left."""
-        keepers = [asyncio.create_task(self._keep(name, stop)) for name in self._names]
-        await stop.wait()
-        for name in STOP_ORDER:
-            if name in self.children:
-                await self._end(self.children[name])
-        await asyncio.gather(*keepers)
+        keepers = {name: asyncio.create_task(self._keep(name)) for name in self._names}
+        try:
+            await stop.wait()
+        finally:
+            for name in sorted(self._names, key=STOP_ORDER.index):
+                keepers[name].cancel()
+                await asyncio.wait([keepers[name]])
 
-    async def _keep(self, name: str, stop: asyncio.Event) -> None:
+    async def _keep(self, name: str) -> None:
         failures = 0
         loop = asyncio.get_running_loop()
-        while not stop.is_set():
+        while True:
             started = loop.time()
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "callrouter", "run", name, env=self._environment, start_new_session=True
-            )
-            self.children[name] = child
-            await child.wait()
-            if stop.is_set():
-                return
+            try:
+                status: int | str = await self._run_once(name)
+            except OSError as error:
+                status = f"not started: {error.strerror}"
             failures = 0 if loop.time() - started > SOUND_SECONDS else failures + 1
             pause = PAUSES[min(failures, len(PAUSES)) - 1] if failures else 0.0
-            log.warning("process ended", name=name, status=child.returncode, restart_in=pause)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+            log.warning("process ended", name=name, status=status, restart_in=pause)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self, name: str) -> int:
+        child = await asyncio.create_subprocess_exec(
+            *self._command(name),
+            env=self._environment,
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.children[name] = child
+        try:
+            return await child.wait()
+        finally:
+            await self._end(child)
 
     @staticmethod
     async def _end(child: asyncio.subprocess.Process) -> None:
+        if child.returncode is not None:
+            return
         with suppress(ProcessLookupError):
             child.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(child.wait(), STOP_SECONDS)
         except TimeoutError:
             child.kill()
+            await child.wait()

@@ -58,7 +58,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     await engine.start()
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
-    front = Front(engine, asyncio.get_running_loop())
+    front = Front(engine, database, asyncio.get_running_loop())
     checks = {
         "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL"
     }

@@ -4,7 +4,12 @@
 runs them in one transaction and commits once; only then do their futures resolve. So "acknowledged means
 stored" (reliability-security I1) costs one sync for many callers, and no network is ever waited for inside
 a transaction. When a unit of a batch fails, the batch is rolled back and each unit runs again in a
-transaction of its own: units must be repeatable, that is, write to the connection and to nothing else.
+transaction of its own; when the database fails, the whole batch runs again, three times at most. So units
+must be repeatable: they write to the connection and to nothing else, and what must not happen twice stands
+under a unique key, because a commit whose answer was lost on the way may have happened.
+
+**Coalescing.** What a unit writes by `later` runs at the end of the batch, each statement once with the rows of all
+units: a statement's fixed cost is many times that of a row.
 
 SQLite runs in WAL mode with `synchronous=FULL` and one writer; PostgreSQL may have several, and units of one
 key (a call) always go to the same one, in order.
@@ -13,15 +18,16 @@ key (a call) always go to the same one, in order.
 import asyncio
 import queue
 import threading
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 T = TypeVar("T")
@@ -29,8 +35,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 QUEUE = 10_000
-RETRIES = 3
+PAUSES = (0.05, 0.25)
+"""Seconds before the second and the third attempt, when the database failed and not the unit."""
 BUSY_TIMEOUT_MS = 5_000
+CLOSE_SECONDS = 30
 
 
 class DatabaseUnusable(Exception):
@@ -41,10 +49,39 @@ class DatabaseOverloaded(Exception):
     """Too many units wait for the writer; the caller was refused before anything was stored."""
 
 
+class DatabaseClosed(DatabaseOverloaded):
+    """This process is stopping and takes no more work; nothing was stored."""
+
+
 @dataclass
 class _Unit:
     work: Callable[[Connection], Any]
     future: "Future[Any]" = field(default_factory=Future)
+
+
+Rows = Sequence[dict[str, Any]]
+_LATER = "later"
+
+
+def later(
+    connection: Connection, statement: Executable, rows: Rows, *, otherwise: Exception | None = None
+) -> None:
+    """Has the statement run with these rows before the commit; the unit's own later queries don't see them.
+
+    Give the same statement object each time, and rows of the same keys. `otherwise` is raised, and nothing of the
+    unit is kept, when a row that is to match one in the database matches none.
+    """
+    if rows:
+        connection.info[_LATER].setdefault(statement, []).append((rows, otherwise))
+
+
+def _run_later(connection: Connection) -> None:
+    for statement, parts in connection.info.pop(_LATER).items():
+        rows = [row for more, _ in parts for row in more]
+        result = connection.execute(statement, rows)
+        otherwise = next((otherwise for _, otherwise in parts if otherwise), None)
+        if otherwise and result.rowcount != len(rows):
+            raise otherwise
 
 
 class Database:
@@ -63,7 +100,7 @@ class Database:
         try:
             with self.writer_engine.connect() as connection:
                 weak = _weaknesses(connection, self.sqlite)
-        except OperationalError as error:
+        except DBAPIError as error:
             raise DatabaseUnusable(
                 f"cannot open the database {make_url(self.url)!r}: {error.orig}"
             ) from error
@@ -72,12 +109,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for queries; nothing written on it is kept."""
+        """A connection for queries; the database refuses writes on it."""
         with self.reader_engine.connect() as connection:
             yield connection
 
     def write(self, work: Callable[[Connection], T], key: str = "") -> "Future[T]":
-        """Queues a unit of work; its future resolves after the commit. DatabaseOverloaded: too many wait."""
+        """Queues a unit of work; its future resolves after the commit. Units of one key run in order.
+
+        DatabaseOverloaded: too many wait. DatabaseClosed: after `close`. The future's exception is the unit's
+        own, or OperationalError when the database failed every attempt; then nothing was stored.
+        """
         writer = self._writers[zlib.crc32(key.encode()) % len(self._writers)]
         return writer.submit(work)
 
@@ -93,25 +134,31 @@ class Database:
 
 
 class _Writer:
+    """A thread that owns one connection's worth of writing."""
+
     def __init__(self, engine: Engine, number: int) -> None:
         self._engine = engine
-        self._queue: queue.Queue[_Unit | None] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[_Unit | None] = queue.Queue()  # bounded by submit, so that close always fits
+        self._open = True
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"db-writer-{number}", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         unit = _Unit(work)
-        try:
-            self._queue.put_nowait(unit)
-        except queue.Full:
-            raise DatabaseOverloaded(
-                "the database writer has more work than it can take; try again"
-            ) from None
+        with self._door:
+            if not self._open:
+                raise DatabaseClosed("this process is stopping and takes no more work; try again elsewhere")
+            if self._queue.qsize() >= QUEUE:
+                raise DatabaseOverloaded("the database writer has more work than it can take; try again")
+            self._queue.put(unit)
         return unit.future
 
     def close(self) -> None:
-        self._queue.put(None)
-        self._thread.join(timeout=30)
+        with self._door:
+            self._open = False
+            self._queue.put(None)
+        self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
         open_ = True
@@ -130,34 +177,48 @@ class _Writer:
                 self._commit(batch)
 
     def _commit(self, batch: list[_Unit]) -> None:
+        """Resolves every future of the batch: all together, or each alone when one unit spoils it."""
+        for pause in (*PAUSES, None):
+            error, by_unit = self._attempt(batch)
+            if error is None:
+                return
+            if by_unit and len(batch) > 1:
+                for unit in batch:
+                    self._commit([unit])
+                return
+            if pause is None or not _may_pass(error):
+                break
+            log.warning("database write failed and is tried again", units=len(batch), error=str(error))
+            time.sleep(pause)
+        for unit in batch:
+            unit.future.set_exception(error)
+
+    def _attempt(self, batch: list[_Unit]) -> tuple[BaseException | None, bool]:
+        """Runs and commits a batch; after a failure: what it was, and whether a unit's work raised it."""
+        working = False
         try:
             with self._engine.begin() as connection:
+                working = True
+                connection.info[_LATER] = {}
                 results = [unit.work(connection) for unit in batch]
-        except Exception as error:
-            if len(batch) == 1 and not isinstance(error, DBAPIError):
-                batch[0].future.set_exception(error)
-            else:
-                for unit in batch:
-                    self._commit_alone(unit)
-        else:
-            for unit, result in zip(batch, results, strict=True):
-                unit.future.set_result(result)
+                _run_later(connection)
+                working = False
+        except (
+            BaseException
+        ) as error:  # whatever a unit raises, the writer lives on and nobody waits for ever
+            return error, working and not _disconnected(error)
+        for unit, result in zip(batch, results, strict=True):
+            unit.future.set_result(result)
+        return None, False
 
-    def _commit_alone(self, unit: _Unit) -> None:
-        for attempt in range(1, RETRIES + 1):
-            try:
-                with self._engine.begin() as connection:
-                    result = unit.work(connection)
-            except OperationalError as error:
-                log.warning("database write failed", attempt=attempt, error=str(error.orig))
-                if attempt == RETRIES:
-                    unit.future.set_exception(error)
-            except Exception as error:
-                unit.future.set_exception(error)
-                return
-            else:
-                unit.future.set_result(result)
-                return
+
+def _disconnected(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same work may succeed a moment later: busy, deadlock, serialization, lost connection."""
+    return isinstance(error, OperationalError) or _disconnected(error)
 
 
 def _engine(url: str, sqlite: bool, *, writing: bool, size: int) -> Engine:
@@ -170,7 +231,8 @@ def _engine(url: str, sqlite: bool, *, writing: bool, size: int) -> Engine:
             pool_size=size,
             max_overflow=0 if writing else size,
             pool_pre_ping=True,
-            connect_args={"options": limits},
+            execution_options={} if writing else {"postgresql_readonly": True},
+            connect_args={"options": limits, "connect_timeout": 5, "tcp_user_timeout": 5000},
         )
     engine = create_engine(
         url, pool_size=size, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
@@ -185,6 +247,7 @@ def _engine(url: str, sqlite: bool, *, writing: bool, size: int) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"busy_timeout={BUSY_TIMEOUT_MS}",
+            f"query_only={'OFF' if writing else 'ON'}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -207,5 +270,7 @@ def _weaknesses(connection: Connection, sqlite: bool) -> list[str]:
         if connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
             faults.append("the file is damaged")
         return faults
-    setting = connection.execute(text("SHOW synchronous_commit")).scalar()
-    return ["synchronous_commit is off"] if setting == "off" else []
+    settings = ("synchronous_commit", "fsync", "full_page_writes")
+    return [
+        f"{name} is off" for name in settings if connection.execute(text(f"SHOW {name}")).scalar() == "off"
+    ]

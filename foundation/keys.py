@@ -9,14 +9,21 @@ import base64
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 
+from foundation.clock import Clock, utc_now
 from foundation.settings import Settings
+
+
+SKEW = 30
+"""Seconds by which the clocks of our own machines may differ."""
 
 
 class TokenRefused(Exception):
@@ -30,9 +37,10 @@ class KeysUnusable(Exception):
 class Keys:
     """Signs and seals with the deployment's master keys."""
 
-    def __init__(self, master: Sequence[str]) -> None:
+    def __init__(self, master: Sequence[str], clock: Clock = utc_now) -> None:
         if not master:
             raise KeysUnusable("no master key: set CALLROUTER_SECRET_KEYS")
+        self._clock = clock
         self._oldest_first = list(reversed(master))
         self._vault = MultiFernet([Fernet(_fernet_key(key)) for key in master])
         self._serializers: dict[str, URLSafeTimedSerializer] = {}
@@ -44,11 +52,12 @@ class Keys:
     def verify(self, purpose: str, token: str, max_age: int) -> dict[str, Any]:
         """The claims of a token not older than `max_age` seconds; TokenRefused otherwise."""
         try:
-            claims = self._serializer(purpose).loads(token, max_age=max_age)
-        except SignatureExpired as error:
-            raise TokenRefused(f"the {purpose} token has expired") from error
+            claims, signed = self._serializer(purpose).loads(token, return_timestamp=True)
         except BadData as error:
             raise TokenRefused(f"the {purpose} token is not valid") from error
+        age = (self._clock() - signed).total_seconds()
+        if not -SKEW <= age <= max_age:
+            raise TokenRefused(f"the {purpose} token {'has expired' if age > 0 else 'is from the future'}")
         if not isinstance(claims, dict):
             raise TokenRefused(f"the {purpose} token is not valid")
         return claims
@@ -93,15 +102,16 @@ def load_keys(settings: Settings) -> Keys:
 def _write_once(path: Path, text: str) -> None:
     """Two processes may start at once: the file appears whole or not at all, and the first one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text + "\n")
+    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mode 0600
     try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(descriptor)  # secrets sealed with it would be lost with it
+        with suppress(FileExistsError):
+            os.link(fresh, path)
     finally:
-        fresh.unlink()
+        os.unlink(fresh)
 
 
 def _fernet_key(master: str) -> bytes:

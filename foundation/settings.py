@@ -8,15 +8,19 @@ mends a file once and not six times.
 import dataclasses
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError
 from marshmallow.validate import OneOf, Range
 
 PREFIX = "CALLROUTER_"
 SHORTEST_KEY = 32
+ADDRESS = re.compile(r"(?:\[([^\s\[\]/@]*:[^\s\[\]/@]*)\]|([^\s\[\]/@:]+)):([0-9]{1,5})")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 class SettingsError(Exception):
@@ -74,7 +78,7 @@ class Settings:
         400, "Legs that the node takes before it refuses.", "int", validate=Range(1)
     )
     voice_media_timeout: float = _setting(
-        20.0, "Seconds without a packet after which a leg's call ends.", "float"
+        20.0, "Seconds without a packet after which a leg's call ends.", "float", validate=Range(0)
     )
     outbound_allow: tuple[str, ...] = _setting(
         (),
@@ -85,9 +89,14 @@ class Settings:
     outbound_ca: str = _setting("", "PEM file of extra certificate authorities for webhooks.")
     outbound_threads: int = _setting(64, "Webhook requests under way at once.", "int", validate=Range(1, 512))
     answer_grace: float = _setting(
-        10.0, "Seconds for which a client that lost its socket keeps its calls and registration.", "float"
+        10.0,
+        "Seconds for which a client that lost its socket keeps its calls and registration.",
+        "float",
+        validate=Range(0, 600),
     )
-    registration_ttl: int = _setting(75, "Seconds that a socket registration lives without refresh.", "int")
+    registration_ttl: int = _setting(
+        75, "Seconds that a socket registration lives without refresh.", "int", validate=Range(1, 86_400)
+    )
     capability_tokens: bool = _setting(
         True, "Take capability tokens (signed with the account's auth token).", "bool"
     )
@@ -122,11 +131,11 @@ class Settings:
 
 
 def address(bind: str) -> tuple[str, int]:
-    """`host:port` (or `[v6]:port`) as a pair; ValueError when it is neither."""
-    host, colon, port = bind.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    """`host:port` or `[v6]:port` as a pair; ValueError when it is neither."""
+    match = ADDRESS.fullmatch(bind)
+    if match is None or int(match[3]) > 65535:
         raise ValueError(f"{bind!r} is not host:port")
-    return host.strip("[]"), int(port)
+    return match[1] or match[2], int(match[3])
 
 
 def load() -> Settings:
@@ -147,9 +156,10 @@ def load() -> Settings:
         env.seal()
     except EnvValidationError as error:
         reasons: Any = error.error_messages
-        faults += [f"{name}: {' '.join(map(str, why))}" for name, why in reasons.items()]
-    else:
-        faults += _faults(Settings(**values))
+        for name, why in reasons.items():
+            faults.append(f"{name}: {' '.join(map(str, why))}")
+            values.pop(name.removeprefix(PREFIX).lower())  # so that the rest can still be judged
+    faults += _faults(Settings(**values))
     if faults:
         raise SettingsError("Wrong settings:\n  " + "\n  ".join(faults))
     return Settings(**values)
@@ -164,6 +174,11 @@ def _faults(settings: Settings) -> list[str]:
                 address(getattr(settings, name))
         except ValueError as error:
             faults.append(f"{PREFIX}{name.upper()}: {error}")
+    for name in ("router_url", "presence_url"):
+        if (url := getattr(settings, name)) and not _is_web_url(url):
+            faults.append(f"{PREFIX}{name.upper()}: {url!r} is not a URL such as https://calls.example.com")
+    if settings.log_level.lower() not in LEVELS:
+        faults.append(f"{PREFIX}LOG_LEVEL: Must be one of: {', '.join(LEVELS)}.")
     try:
         ipaddress.ip_address(settings.voice_address)
     except ValueError as error:
@@ -181,12 +196,21 @@ def _faults(settings: Settings) -> list[str]:
     return faults
 
 
+def _is_web_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
 def reference() -> str:
     """The settings as a Markdown table."""
-    rows = [
-        f"| `{PREFIX}{option.name.upper()}` | `{option.default or ''}` | {option.metadata['help']} |"
-        for option in dataclasses.fields(Settings)
-    ]
+    rows = []
+    for option in dataclasses.fields(Settings):
+        default = "" if option.default in ("", ()) else f"`{str(option.default).lower()}`"
+        rows.append(f"| `{PREFIX}{option.name.upper()}` | {default} | {option.metadata['help']} |")
     return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
 
 

@@ -8,6 +8,7 @@ follows from its live endpoints and is never stored as an opinion. Time is alway
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 CAP = 10  # endpoints per client (PR-12)
 HTTP_TTL = 90  # default life of a registration over HTTP (PR-13)
@@ -62,11 +63,6 @@ class Endpoint:
 
     def live(self, now: float) -> bool:
         return self.expires_at > now
-
-    def available(self, capability: str | None = None) -> bool:
-        """Whether it takes calls or messages (of that capability) by its own word."""
-        wanted = not capability or capability in self.capabilities
-        return self.status is Status.AVAILABLE and bool(self.capabilities) and wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +121,26 @@ def _visible(endpoint: Endpoint) -> tuple[object, ...]:
     return (endpoint.status, endpoint.capabilities, endpoint.priority, endpoint.note, endpoint.node)
 
 
+class Seen(NamedTuple):
+    """What readers see of a live endpoint; a plain tuple, because a query makes thousands of them."""
+
+    endpoint_id: str
+    status: Status
+    capabilities: tuple[str, ...]
+    priority: int
+    refreshed_at: float
+    expires_at: float
+    node: str
+
+    def available(self, capability: str | None = None) -> bool:
+        """Whether it takes calls or messages (of that capability) by its own word."""
+        return (
+            self.status is Status.AVAILABLE
+            and bool(self.capabilities)
+            and (capability is None or capability in self.capabilities)
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Consolidated:
     """A client's status out of its live endpoints; `expires_at` is when the last of them ends."""
@@ -133,25 +149,36 @@ class Consolidated:
     available: bool
     capabilities: tuple[str, ...]
     expires_at: float | None
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Seen, ...]
 
 
-def consolidate(endpoints: Iterable[Endpoint], now: float) -> Consolidated:
+NOBODY = Consolidated(status=Status.OFFLINE, available=False, capabilities=(), expires_at=None, endpoints=())
+
+
+def consolidate(endpoints: Iterable[Seen], now: float) -> Consolidated:
     """The highest-ranked status among live endpoints; available when one of them is (PR-23). Order is fixed:
     priority, then rank, then the most recently active, then the id."""
-    live = sorted(
-        (endpoint for endpoint in endpoints if endpoint.live(now)),
-        key=lambda one: (-one.priority, RANK[one.status], -one.refreshed_at, one.endpoint_id),
-    )
+    live = [one for one in endpoints if one.expires_at > now]
+    if not live:
+        return NOBODY
+    if len(live) > 1:
+        live.sort(key=_precedence)
     return Consolidated(
-        status=min((one.status for one in live), key=RANK.__getitem__, default=Status.OFFLINE),
+        status=min((one.status for one in live), key=RANK.__getitem__),
         available=any(one.available() for one in live),
         capabilities=_union(live),
-        expires_at=max((one.expires_at for one in live), default=None),
+        expires_at=max(one.expires_at for one in live),
         endpoints=tuple(live),
     )
 
 
-def _union(endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+def _precedence(one: Seen) -> tuple[int, int, float, str]:
+    return -one.priority, RANK[one.status], -one.refreshed_at, one.endpoint_id
+
+
+def _union(endpoints: Sequence[Seen]) -> tuple[str, ...]:
+    first = endpoints[0].capabilities
+    if all(one.capabilities == first for one in endpoints):
+        return first
     have = {capability for one in endpoints for capability in one.capabilities}
     return tuple(capability for capability in CAPABILITIES if capability in have)

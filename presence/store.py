@@ -7,17 +7,15 @@ transaction (PS2 to PS5). A unit takes the account's row first, so several proce
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Select,
     and_,
     bindparam,
     delete,
-    func,
     insert,
-    literal_column,
     select,
     update,
 )
@@ -26,10 +24,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foundation.db import Database
 from presence.models import accounts, changes, clients, endpoints, keys
 from presence.refusals import AccessRefused, Refusal
-from presence.registration import CAP, Change, Endpoint, Registered, Status, register
+from presence.registration import CAP, Change, Endpoint, Registered, Seen, Status, register
 
 SWEEP = 500
 CHANGES_KEPT = 86_400.0
+STATUSES = {status.value: status for status in Status}
 
 _HERE = accounts.c.account_sid == bindparam("account")
 _LOCK = (
@@ -70,7 +69,7 @@ _SNAPSHOT = (
         clients.c.client.label("name"),
         clients.c.version,
         clients.c.updated_at,
-        endpoints,
+        *(endpoints.c[name] for name in Seen._fields),
     )
     .select_from(accounts)
     .outerjoin(clients, and_(clients.c.account_sid == accounts.c.account_sid, clients.c.client.in_(_ANY)))
@@ -95,7 +94,7 @@ class Client:
 
     version: int = 0
     updated_at: float | None = None
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,28 +271,22 @@ class Store:
             rows = connection.execute(
                 _SNAPSHOT, {"account": account_sid, "names": list(names), "now": now}
             ).all()
-        found: dict[str, Client] = {}
-        grouped: dict[str, list[Endpoint]] = {}
-        for row in rows:
-            if row[1] is None:
+        heads: dict[str, tuple[int, float]] = {}
+        live: dict[str, list[Seen]] = {}
+        for _, name, version, updated_at, endpoint_id, status, capabilities, *rest in rows:
+            if name is None:
                 continue
-            if row[1] not in grouped:
-                grouped[row[1]] = []
-                found[row[1]] = Client(version=row[2], updated_at=row[3])
-            if row[4] is not None:
-                grouped[row[1]].append(_endpoint(row[4:]))
+            if name not in heads:
+                heads[name], live[name] = (version, updated_at), []
+            if endpoint_id is not None:
+                live[name].append(Seen(endpoint_id, STATUSES[status], _split(capabilities), *rest))
         return Snapshot(
             as_of=rows[0][0] if rows else 0,
             clients={
-                name: Client(version=one.version, updated_at=one.updated_at, endpoints=tuple(grouped[name]))
-                for name, one in found.items()
+                name: Client(version=version, updated_at=updated_at, endpoints=tuple(live[name]))
+                for name, (version, updated_at) in heads.items()
             },
         )
-
-    def live_count(self, now: float) -> int:
-        with self.database.read() as connection:
-            counted: Select[Any] = select(func.count(literal_column("1"))).where(endpoints.c.expires_at > now)
-            return int(connection.execute(counted).scalar_one())
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
@@ -302,6 +295,11 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
         "status": endpoint.status.value,
         "capabilities": ",".join(endpoint.capabilities),
     }
+
+
+@lru_cache(64)
+def _split(capabilities: str) -> tuple[str, ...]:
+    return tuple(capabilities.split(",")) if capabilities else ()
 
 
 def _endpoint(row: Any) -> Endpoint:
@@ -314,8 +312,8 @@ def _endpoint(row: Any) -> Endpoint:
         client=client,
         endpoint_id=endpoint_id,
         sid=sid,
-        status=Status(status),
-        capabilities=tuple(capabilities.split(",")) if capabilities else (),
+        status=STATUSES[status],
+        capabilities=_split(capabilities),
         priority=priority,
         note=note,
         delivery=delivery,

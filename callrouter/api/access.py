@@ -6,6 +6,7 @@ from callrouter.api.context import api, principal
 from callrouter.api.render import not_found
 from callrouter.directory import accounts
 from callrouter.directory.authentication import authenticate
+from foundation.sids import is_sid
 from foundation.webserver.errors import ApiError
 
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -27,21 +28,26 @@ def check_access() -> None:
     401/20003 wrong credentials; 404/20404 an account that is not the principal's, as if there were none;
     403/20005 an account that is suspended or closed, which its owner may read but not use.
     """
-    given = request.authorization
-    basic = given is not None and given.type == "basic"
-    username = (given.username or "") if given is not None and basic else ""
-    password = (given.password or "") if given is not None and basic else ""
-    path = request.view_args or {}
+    sids = request.view_args or {}
     with api().database.read() as connection:
-        asking = authenticate(connection, username, password)
+        asking = authenticate(connection, *_credentials())
         if asking is None:
             raise ApiError(401, 20003, "Authenticate", CHALLENGE)
-        named = accounts.find(connection, path.get("account_sid", asking.account.account_sid))
+        if not all(map(is_sid, sids.values())):  # PostgreSQL can't even be asked for some texts
+            raise not_found()
+        named = accounts.find(connection, sids.get("account_sid", asking.account.account_sid))
     if not asking.account.active:
         raise ApiError(403, 20005, "The account is not active.")
     if named is None or not asking.may_act_on(named):
         raise not_found()
     g.principal, g.account = asking, named
+
+
+def _credentials() -> tuple[str, str]:
+    given = request.authorization
+    if given is None or given.type != "basic":
+        return "", ""
+    return given.username or "", given.password or ""
 
 
 def demand_active() -> None:

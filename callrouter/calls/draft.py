@@ -120,7 +120,7 @@ class Draft:
         if status not in FOLLOWS.get(leg.status, ()):
             return False
         answered_at = self.at if status is Status.IN_PROGRESS else leg.answered_at
-        moved = replace(leg, status=status, answered_at=answered_at)
+        moved = replace(leg, status=status, answered_at=answered_at, ended_because=cause or "")
         self.keep(moved)
         self.changes.append(Change(leg=moved, cause=cause))
         if not status.final:

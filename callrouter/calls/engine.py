@@ -12,15 +12,25 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from callrouter.calls import happenings as h
 from callrouter.calls.session import CallSession
 from callrouter.calls.step import step
-from callrouter.calls.store import OutboxRow, Overtaken, Owner, Writes, call_row, unfinished
+from callrouter.calls.store import (
+    DELETE_OUTBOX,
+    FIND_INBOX,
+    INSERT_INBOX,
+    OutboxRow,
+    Overtaken,
+    Owner,
+    Writes,
+    call_row,
+    unfinished,
+)
 from callrouter.models import Inbox, Outbox, RouterNode, Session, Timer
 from foundation.clock import Clock
-from foundation.db import Database
+from foundation.db import Database, DatabaseOverloaded, later
 from foundation.failpoints import failpoint
 from foundation.sids import CALL, new_sid
 
@@ -30,7 +40,28 @@ LEASE_SECONDS = 30
 RENEW_SECONDS = 10
 DATABASE_RETRY_SECONDS = 1.0
 
+RECEIPT_SECONDS = 8 * 24 * 3600
+"""Longer than any carrier repeats an event."""
+
 Also = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What was left of unfinished work."""
+
+    epoch: int
+    sessions: Sequence[tuple[CallSession, int]] = ()
+    commands: Sequence[OutboxRow] = ()
+    timers: Sequence[Any] = ()
+
+    def with_(self, other: "_Found") -> "_Found":
+        return _Found(
+            epoch=self.epoch,
+            sessions=[*self.sessions, *other.sessions],
+            commands=[*self.commands, *other.commands],
+            timers=[*self.timers, *other.timers],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +98,10 @@ class Engine:
 
     async def start(self) -> None:
         """Takes the lease, then picks up every unfinished call, command and timer where it was left."""
-        epoch, sessions, rows, timers = await self._database.commit(self._take_over)
-        self._owner = Owner(name=self._owner.name, epoch=epoch)
-        for session, version in sessions:
-            self._adopt(session, version)
-        self.carry_out(rows)
-        for timer in timers:
-            self._arm(timer.call_sid, timer.name, timer.due_at)
-        if sessions or rows:
-            log.info("recovered", calls=len(sessions), commands=len(rows), timers=len(timers))
-        self._keep(self._renew())
+        found = await self._database.commit(self._take_lease)
+        self._owner = Owner(name=self._owner.name, epoch=found.epoch)
+        self._resume(found)
+        self._keep(self._look_after())
 
     async def stop(self) -> None:
         for handle in self._timers.values():
@@ -215,8 +240,8 @@ class Engine:
         while True:
             try:
                 return await self._database.commit(unit, key)
-            except DBAPIError as error:
-                log.warning("waiting for the database", error=str(error.orig))
+            except (OperationalError, InterfaceError, DatabaseOverloaded) as error:
+                log.warning("waiting for the database", error=str(error))
                 await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
     def _arm(self, call_sid: str, name: str, due_at: float) -> None:
@@ -246,18 +271,25 @@ class Engine:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _renew(self) -> None:
-        """Keeps the lease, so that no other router takes these calls for orphans."""
+    async def _look_after(self) -> None:
+        """Keeps the lease, adopts the calls of routers that lost theirs, and forgets old receipts."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await self.persist(self._extend_lease, "")
+            self._resume(await self.persist(self._renew, ""))
 
-    def _extend_lease(self, connection: Connection) -> None:
-        mine = (RouterNode.name == self._owner.name, RouterNode.epoch == self._owner.epoch)
-        until = self.now() + LEASE_SECONDS
-        connection.execute(update(RouterNode).where(*mine).values(lease_until=until))
+    def _resume(self, found: _Found) -> None:
+        """Goes on with calls that another life, of this router or of one that died, has left."""
+        for session, version in found.sessions:
+            self._adopt(session, version)
+        self.carry_out(found.commands)
+        for timer in found.timers:
+            self._arm(timer.call_sid, timer.name, timer.due_at)
+        if found.sessions or found.commands:
+            log.info(
+                "resumed", calls=len(found.sessions), commands=len(found.commands), timers=len(found.timers)
+            )
 
-    def _take_over(self, connection: Connection) -> tuple[int, Any, list[OutboxRow], Any]:
+    def _take_lease(self, connection: Connection) -> _Found:
         name = self._owner.name
         epoch = (
             connection.execute(select(RouterNode.epoch).where(RouterNode.name == name)).scalar() or 0
@@ -265,16 +297,20 @@ class Engine:
         connection.execute(delete(RouterNode).where(RouterNode.name == name))
         lease = {"name": name, "epoch": epoch, "lease_until": self.now() + LEASE_SECONDS}
         connection.execute(insert(RouterNode), [lease])
-        connection.execute(update(Session).where(Session.owner == name).values(epoch=epoch))
-        sessions = unfinished(connection, Owner(name=name, epoch=epoch))
-        rows = connection.execute(
-            select(Outbox.__table__).where(Outbox.owner == name).order_by(Outbox.call_sid, Outbox.position)
-        ).mappings()
-        mine = select(Session.call_sid).where(Session.owner == name)
-        timers = connection.execute(
-            select(Timer.call_sid, Timer.name, Timer.due_at).where(Timer.call_sid.in_(mine))
-        ).all()
-        return epoch, sessions, [dict(row) for row in rows], timers
+        return _claim(connection, name, Owner(name=name, epoch=epoch))
+
+    def _renew(self, connection: Connection) -> _Found:
+        """Raises nothing when the lease is lost: our writes fail then, each by its epoch (I3)."""
+        now, mine = self.now(), self._owner
+        ours = (RouterNode.name == mine.name, RouterNode.epoch == mine.epoch)
+        connection.execute(update(RouterNode).where(*ours).values(lease_until=now + LEASE_SECONDS))
+        connection.execute(delete(Inbox).where(Inbox.received_at < now - RECEIPT_SECONDS))
+        found = _Found(epoch=mine.epoch)
+        dead = select(RouterNode.name).where(RouterNode.lease_until < now, RouterNode.name != mine.name)
+        for name in connection.execute(dead).scalars().all():
+            connection.execute(delete(RouterNode).where(RouterNode.name == name))
+            found = found.with_(_claim(connection, name, mine))
+        return found
 
     @staticmethod
     def _new_call_sid() -> str:
@@ -320,25 +356,40 @@ def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
 
 def _receive(connection: Connection, receipt: Receipt, session: CallSession, at: float) -> str:
     """Notes that the event came; answers the call that it came for before, or nothing when it is new."""
-    known = connection.execute(
-        select(Inbox.call_sid).where(Inbox.source == receipt.source, Inbox.event_id == receipt.event_id)
-    ).scalar()
+    key = {"source": receipt.source, "event_id": receipt.event_id}
+    known = connection.execute(FIND_INBOX, key).scalar()
     if known:
         return str(known)
     row = {
-        "source": receipt.source,
-        "event_id": receipt.event_id,
+        **key,
         "account_sid": session.account_sid,
         "call_sid": session.call_sid,
         "body": {},
         "received_at": at,
     }
-    connection.execute(insert(Inbox), [row])
+    later(connection, INSERT_INBOX, [row])
     return ""
+
+
+def _claim(connection: Connection, name: str, owner: Owner) -> _Found:
+    """Gives the unfinished work of the router `name` to this owner."""
+    values = {"owner": owner.name, "epoch": owner.epoch}
+    mine = select(Session.call_sid).where(Session.owner == name)
+    timers = connection.execute(
+        select(Timer.call_sid, Timer.name, Timer.due_at).where(Timer.call_sid.in_(mine))
+    ).all()
+    sessions = unfinished(connection, name)
+    commands = connection.execute(
+        select(Outbox.__table__).where(Outbox.owner == name).order_by(Outbox.call_sid, Outbox.position)
+    ).mappings()
+    found = [{**row, "owner": owner.name} for row in commands]
+    connection.execute(update(Session).where(Session.owner == name).values(values))
+    connection.execute(update(Outbox).where(Outbox.owner == name).values(owner=owner.name))
+    return _Found(epoch=owner.epoch, sessions=sessions, commands=found, timers=timers)
 
 
 def _strike(connection: Connection, row: OutboxRow | None, also: Also | None) -> None:
     if row is not None:
-        connection.execute(delete(Outbox).where(Outbox.id == row["id"]))
+        later(connection, DELETE_OUTBOX, [{"its_id": row["id"]}])
     if also is not None:
         also(connection)

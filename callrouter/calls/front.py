@@ -5,11 +5,15 @@ from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as TookTooLong
 from typing import Any, TypeVar
 
+from sqlalchemy import func, select
+
 from callrouter.calls import happenings as h
 from callrouter.calls.engine import Engine, Receipt
 from callrouter.calls.routing import Target
 from callrouter.calls.session import CallSession
 from callrouter.calls.status import Status
+from callrouter.models import Call, Session
+from foundation.db import Database
 from foundation.webserver.errors import ApiError
 
 T = TypeVar("T")
@@ -22,8 +26,9 @@ NOT_LIVE = 21220
 class Front:
     """Thread-safe; its waits are bounded."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: Engine, database: Database, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = engine
+        self._database = database
         self._loop = loop
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -51,11 +56,15 @@ class Front:
     def happen(
         self, call_sid: str, happening: h.Happening, receipt: Receipt | None = None
     ) -> CallSession | None:
+        if self._engine.session(call_sid) is None:
+            self._leave_to_owner(call_sid)
         return self.wait(self._engine.happen(call_sid, happening, receipt))
 
     def live(self, account_sid: str, call_sid: str) -> CallSession | None:
         """The live session of that account's leg."""
         session = self._engine.session(call_sid)
+        if session is None:
+            self._leave_to_owner(call_sid)
         if session is None or session.account_sid != account_sid:
             return None
         leg = session.leg_of(call_sid)
@@ -111,6 +120,20 @@ class Front:
             time_limit=time_limit,
         )
         self.happen(call_sid, request)
+
+    def _leave_to_owner(self, call_sid: str) -> None:
+        """A call that another router owns is not ours to change: its sender must try again, there or later (I3)."""
+        parent = (
+            select(func.coalesce(Call.parent_call_sid, Call.sid))
+            .where(Call.sid == call_sid)
+            .scalar_subquery()
+        )
+        with self._database.read() as connection:
+            owner = connection.execute(select(Session.owner).where(Session.call_sid == parent)).scalar()
+        if owner is not None and owner != self._engine.owner:
+            raise ApiError(
+                503, 20503, f"The call is at router {owner!r}; try again there.", {"Retry-After": "1"}
+            )
 
     def _live_leg(self, account_sid: str, call_sid: str) -> Any:
         session = self.live(account_sid, call_sid)

@@ -48,6 +48,8 @@ class Leg:
     callback: StatusCallback | None = None
     callback_sequence: int = 0
     answered_at: float | None = None
+    ended_because: str = ""
+    """the cause of its end (callrouter.calls.status.Cause)"""
     bridged: bool = False
 
     @property

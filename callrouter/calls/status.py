@@ -71,6 +71,17 @@ UNANSWERED = {
 """What a leg that was never answered becomes; every cause that is not named: failed."""
 
 
+SIP_CODES = {
+    Cause.BUSY: "486",
+    Cause.REJECTED: "603",
+    Cause.NOT_REGISTERED: "480",
+    Cause.UNREACHABLE: "404",
+    Cause.NO_ANSWER: "408",
+    Cause.CANCELED: "487",
+}
+"""DialSipResponseCode of a leg that was never answered: so an app tells "not registered" from "rang out" (PR-56)."""
+
+
 def ending(cause: Cause, answered: bool) -> Status:
     """The final status of a leg that ends for this cause: total, for every cause."""
     return Status.COMPLETED if answered else UNANSWERED.get(cause, Status.FAILED)

@@ -12,7 +12,7 @@ from callrouter.calls import happenings as h
 from callrouter.calls import parameters
 from callrouter.calls.draft import Change, Draft, Entry, Step
 from callrouter.calls.session import OWN, CallSession, Leg
-from callrouter.calls.status import Cause, Status, leg_status
+from callrouter.calls.status import SIP_CODES, Cause, Status, leg_status
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import advance, new_session
@@ -267,7 +267,10 @@ class _Stepper(Draft):
     def fetch(self, leg: Leg, command: c.Fetch) -> None:
         extra = dict(command.params)
         if command.leg is not None:
-            extra["DialCallSid"] = self.session.legs[command.leg].call_sid
+            dialled = self.session.legs[command.leg]
+            extra["DialCallSid"] = dialled.call_sid
+            if dialled.ended_because in SIP_CODES and not dialled.answered:
+                extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
         first = self.session.first_parameters if leg.name == OWN else {}
         values = {**first, **parameters.standard(self.session, leg), **extra}
         self.line("router", "app", f"{command.method} {command.url}", parameters=values)

@@ -4,15 +4,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from callrouter.calls.draft import Change, Step
 from callrouter.calls.session import CallSession, dumps, loads
 from callrouter.calls.status import Status
-from callrouter.models import Call, Notification, Outbox, Session, TimelineEntry, Timer
+from callrouter.models import Base, Call, Delivery, Inbox, Notification, Outbox, Session, TimelineEntry, Timer
+from foundation.db import later
 from foundation.sids import NOTIFICATION, new_sid
 
 OutboxRow = dict[str, Any]
+
+
+def _table(model: type[Base]) -> Table:
+    assert isinstance(model.__table__, Table)
+    return model.__table__
+
+
+CALLS, SESSIONS, OUTBOX, TIMERS = map(_table, (Call, Session, Outbox, Timer))
+_this_session = (
+    SESSIONS.c.account_sid == bindparam("its_account"),
+    SESSIONS.c.call_sid == bindparam("its_call"),
+    SESSIONS.c.version == bindparam("its_version"),
+    SESSIONS.c.epoch == bindparam("its_epoch"),
+    SESSIONS.c.owner == bindparam("its_owner"),
+)
+_these_timers = (
+    TIMERS.c.account_sid == bindparam("its_account"),
+    TIMERS.c.call_sid == bindparam("its_call"),
+)
+_first_of = {  # what is known stays
+    name: func.coalesce(bindparam(name, type_=CALLS.c[name].type), CALLS.c[name])
+    for name in ("start_time", "end_time", "ended_because")
+}
+# Made once, so that the writer can run each once for all units of a batch (foundation.db).
+INSERT_PARENT, INSERT_CALL = insert(CALLS), insert(CALLS)
+UPDATE_CALL = (
+    update(CALLS)
+    .where(CALLS.c.account_sid == bindparam("its_account"), CALLS.c.sid == bindparam("its_call"))
+    .values(status=bindparam("status"), date_updated=bindparam("date_updated"), **_first_of)
+)
+INSERT_SESSION = insert(SESSIONS)
+UPDATE_SESSION = (
+    update(SESSIONS)
+    .where(*_this_session)
+    .values({name: bindparam(name) for name in ("snapshot", "version", "date_updated")})
+)
+DELETE_SESSION = delete(SESSIONS).where(*_this_session)
+INSERT_OUTBOX, DELETE_OUTBOX = insert(OUTBOX), delete(OUTBOX).where(OUTBOX.c.id == bindparam("its_id"))
+INSERT_TIMER = insert(TIMERS)
+DELETE_TIMER = delete(TIMERS).where(*_these_timers, TIMERS.c.name == bindparam("its_name"))
+DELETE_TIMERS = delete(TIMERS).where(*_these_timers)
+INSERT_LINE = insert(_table(TimelineEntry))
+INSERT_NOTE, INSERT_WARNING = insert(_table(Notification)), insert(_table(Notification))
+INSERT_DELIVERY = insert(_table(Delivery))
+INSERT_INBOX = insert(_table(Inbox))
+FIND_INBOX = select(Inbox.call_sid).where(
+    Inbox.source == bindparam("source"), Inbox.event_id == bindparam("event_id")
+)
 
 
 class Overtaken(Exception):
@@ -83,79 +132,63 @@ class Writes:
 
     def create(self, connection: Connection, own: dict[str, Any]) -> None:
         """Writes a call that is new; `own` is the parent's call row."""
-        connection.execute(insert(Call), [own])
-        connection.execute(
-            insert(Session),
-            [
-                {
-                    "account_sid": self.session.account_sid,
-                    "call_sid": self.session.call_sid,
-                    "snapshot": self.snapshot,
-                    "version": 1,
-                    "owner": self.owner.name,
-                    "epoch": self.owner.epoch,
-                    "finished": False,
-                    "date_updated": self.at,
-                }
-            ],
-        )
+        later(connection, INSERT_PARENT, [own])
+        row = {
+            "account_sid": self.session.account_sid,
+            "call_sid": self.session.call_sid,
+            "snapshot": self.snapshot,
+            "version": 1,
+            "owner": self.owner.name,
+            "epoch": self.owner.epoch,
+            "finished": False,
+            "date_updated": self.at,
+        }
+        later(connection, INSERT_SESSION, [row])
         self._rest(connection)
 
     def save(self, connection: Connection, version: int) -> None:
         """Writes a step of a call whose row has this version; Overtaken when it hasn't."""
-        mine = (
-            Session.account_sid == self.session.account_sid,
-            Session.call_sid == self.session.call_sid,
-            Session.version == version,
-            Session.epoch == self.owner.epoch,
-            Session.owner == self.owner.name,
-        )
+        mine = {
+            "its_account": self.session.account_sid,
+            "its_call": self.session.call_sid,
+            "its_version": version,
+            "its_epoch": self.owner.epoch,
+            "its_owner": self.owner.name,
+        }
+        overtaken = Overtaken(self.session.call_sid)
         if self.session.finished:
-            result = connection.execute(delete(Session).where(*mine))
+            later(connection, DELETE_SESSION, [mine], otherwise=overtaken)
         else:
             values = {"snapshot": self.snapshot, "version": version + 1, "date_updated": self.at}
-            result = connection.execute(update(Session).where(*mine).values(values))
-        if result.rowcount != 1:
-            raise Overtaken(self.session.call_sid)
+            later(connection, UPDATE_SESSION, [{**mine, **values}], otherwise=overtaken)
         self._rest(connection)
 
     def _rest(self, connection: Connection) -> None:
-        for model, rows in (
-            (Call, self._new_calls),
-            (Outbox, self.outbox),
-            (TimelineEntry, self._lines),
-            (Notification, self._notes),
-        ):
-            if rows:
-                connection.execute(insert(model), rows)
-        for move in self._moves:
-            keys = (Call.account_sid == self.session.account_sid, Call.sid == move["sid"])
-            connection.execute(update(Call).where(*keys).values(move))
+        later(connection, INSERT_CALL, self._new_calls)
+        later(connection, INSERT_OUTBOX, self.outbox)
+        later(connection, INSERT_LINE, self._lines)
+        later(connection, INSERT_NOTE, self._notes)
+        later(connection, UPDATE_CALL, self._moves)
         self._write_timers(connection)
 
     def _write_timers(self, connection: Connection) -> None:
-        of_call = (Timer.account_sid == self.session.account_sid, Timer.call_sid == self.session.call_sid)
+        of_call = {"its_account": self.session.account_sid, "its_call": self.session.call_sid}
         if self.session.finished:
-            connection.execute(delete(Timer).where(*of_call))
-        elif self._timers:
-            connection.execute(delete(Timer).where(*of_call, Timer.name.in_(self._timers)))
-            due = [
-                {
-                    "account_sid": self.session.account_sid,
-                    "call_sid": self.session.call_sid,
-                    "name": name,
-                    "due_at": due_at,
-                }
-                for name, due_at in self._timers.items()
-                if due_at is not None
-            ]
-            if due:
-                connection.execute(insert(Timer), due)
+            later(connection, DELETE_TIMERS, [of_call])
+            return
+        later(connection, DELETE_TIMER, [{**of_call, "its_name": name} for name in self._timers])
+        keys = {"account_sid": self.session.account_sid, "call_sid": self.session.call_sid}
+        due = [
+            {**keys, "name": name, "due_at": due_at}
+            for name, due_at in self._timers.items()
+            if due_at is not None
+        ]
+        later(connection, INSERT_TIMER, due)
 
 
-def unfinished(connection: Connection, owner: Owner) -> Sequence[tuple[CallSession, int]]:
-    """The live calls that this process owns, with the versions of their rows."""
-    rows = connection.execute(select(Session.snapshot, Session.version).where(Session.owner == owner.name))
+def unfinished(connection: Connection, owner: str) -> Sequence[tuple[CallSession, int]]:
+    """The live calls that this router owns, with the versions of their rows."""
+    rows = connection.execute(select(Session.snapshot, Session.version).where(Session.owner == owner))
     return [(loads(row.snapshot), row.version) for row in rows]
 
 
@@ -191,7 +224,16 @@ def _last_moves(step: Step) -> list[dict[str, Any]]:
         if change.new:
             continue
         leg = change.leg
-        move = moves.setdefault(leg.call_sid, {"sid": leg.call_sid})
+        move = moves.setdefault(
+            leg.call_sid,
+            {
+                "its_account": step.session.account_sid,
+                "its_call": leg.call_sid,
+                "start_time": None,
+                "end_time": None,
+                "ended_because": None,
+            },
+        )
         move |= {"status": leg.status.value, "date_updated": step.at}
         if leg.status is Status.IN_PROGRESS:
             move["start_time"] = step.at

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Later
-from callrouter.calls.store import OutboxRow
-from callrouter.models import Account, Delivery, Notification
-from foundation.db import Database
+from callrouter.calls.store import INSERT_DELIVERY, INSERT_WARNING, OutboxRow
+from callrouter.models import Account
+from foundation.db import Database, later
 from foundation.keys import Keys
 from foundation.outbound.errors import OutboundError
 from foundation.outbound.message import CALLBACK_MAX_BYTES, TWIML_MAX_BYTES, OutboundRequest, OutboundResponse
@@ -139,7 +139,7 @@ class Webhooks:
             "error_code": error.code if error else None,
             "duration_ms": round((time.monotonic() - began) * 1000),
         }
-        return lambda connection: _insert(connection, Delivery, delivery)
+        return lambda connection: later(connection, INSERT_DELIVERY, [delivery])
 
     def _warn(self, row: OutboxRow, reason: str) -> Callable[[Connection], None]:
         wanted = row["payload"]
@@ -154,11 +154,7 @@ class Webhooks:
             "request_method": wanted["method"],
             "request_url": wanted["url"],
         }
-        return lambda connection: _insert(connection, Notification, notification)
-
-
-def _insert(connection: Connection, model: Any, row: dict[str, Any]) -> None:
-    connection.execute(insert(model), [row])
+        return lambda connection: later(connection, INSERT_WARNING, [notification])
 
 
 def _both(

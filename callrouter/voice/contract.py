@@ -43,7 +43,10 @@ class EventType(StrEnum):
     """What a node reports by itself."""
 
     LEG_UP = "leg.up"
-    """Audio can flow: an RTP leg has both SDPs, a browser leg has ICE, DTLS and a proven fingerprint."""
+    """Audio can flow: an RTP leg has both SDPs, a browser leg has ICE, DTLS and a proven fingerprint.
+
+    Comes again when a lost leg is back or a restart gave it new keys, and may come before the reply.
+    """
     LEG_DTMF = "leg.dtmf"
     """The far end pressed a key: `digit`."""
     LEG_LOST = "leg.lost"

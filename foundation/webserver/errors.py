@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from werkzeug.exceptions import HTTPException
 
 from foundation.db import DatabaseOverloaded
@@ -62,6 +63,7 @@ def handle_errors(app: Flask) -> None:
         )
 
     @app.errorhandler(OperationalError)
+    @app.errorhandler(PoolExhausted)
     @app.errorhandler(DatabaseOverloaded)
     def database(error: Exception) -> Response:
         log.warning("database unavailable", error=str(error))

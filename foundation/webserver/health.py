@@ -18,7 +18,7 @@ def health(checks: Mapping[str, Check]) -> Blueprint:
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        faults = {name: fault for name, check in checks.items() if (fault := check())}
+        faults = {name: fault for name, check in checks.items() if (fault := _outcome(check))}
         return jsonify(status="degraded" if faults else "ok", faults=faults), 503 if faults else 200
 
     @blueprint.get("/metrics")
@@ -26,3 +26,10 @@ def health(checks: Mapping[str, Check]) -> Blueprint:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     return blueprint
+
+
+def _outcome(check: Check) -> str | None:
+    try:
+        return check()
+    except Exception as error:
+        return f"the check itself failed: {type(error).__name__}"

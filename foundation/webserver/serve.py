@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from foundation.settings import address
+from foundation.webserver.protocol import HttpProtocol
 
 FRAME_LIMIT = 64 * 1024
 DRAIN_SECONDS = 10
@@ -39,12 +40,15 @@ class Listener:
         except OSError as error:
             opened.close()
             raise AddressTaken(f"cannot listen on {self.bind}: {error.strerror}") from error
-        opened.set_inheritable(True)
         return opened
 
 
 class AddressTaken(Exception):
     """An address in the settings is in use or is not this machine's."""
+
+
+class CertificateUnusable(OSError):
+    """The operator's certificate and key cannot be read, or do not belong together."""
 
 
 class _Server(uvicorn.Server):
@@ -55,7 +59,12 @@ class _Server(uvicorn.Server):
 
 async def serve(app: Any, listeners: Sequence[Listener], stop: asyncio.Event) -> None:
     """Serves the ASGI app on every listener until `stop` is set; open requests get DRAIN_SECONDS."""
-    pairs = [(_Server(_config(app, listener)), listener.open()) for listener in listeners]
+    with contextlib.ExitStack() as undo:
+        pairs = []
+        for listener in listeners:
+            opened = undo.enter_context(listener.open())
+            pairs.append((_Server(_config(app, listener)), opened))
+        undo.pop_all()  # from here on uvicorn closes them
     tasks = [asyncio.create_task(server.serve(sockets=[opened])) for server, opened in pairs]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -76,7 +85,7 @@ def stop_on_signals() -> asyncio.Event:
 def _config(app: Any, listener: Listener) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_max_size=FRAME_LIMIT,
         ws_per_message_deflate=False,
@@ -90,7 +99,12 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:
         ssl_certfile=listener.certificate or None,
         ssl_keyfile=listener.key or None,
     )
-    config.load()
+    try:
+        config.load()
+    except OSError as error:
+        raise CertificateUnusable(
+            f"cannot serve TLS with {listener.certificate} and {listener.key}: {error.strerror or error}"
+        ) from error
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config

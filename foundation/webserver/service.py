@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from flask import request
 
-from foundation.keys import Keys, TokenRefused
+from foundation.keys import SKEW, Keys, TokenRefused
 from foundation.webserver.errors import ApiError
 
 LIFE = 300
-SKEW = 30
 
 
 def service_token(keys: Keys, audience: str, issuer: str) -> str:

@@ -416,7 +416,7 @@ def test_no_router_is_an_error_within_a_bound(monkeypatch: pytest.MonkeyPatch) -
 
         async def scenario() -> None:
             async with asyncio.timeout(20), SimulatedCarrier("acme", SECRET, url) as carrier:
-                with pytest.raises(RouterUnreachable, match="6 attempts"):
+                with pytest.raises(RouterUnreachable, match="7 attempts"):
                     await carrier.call("+15550100", "+15550199")
 
         asyncio.run(scenario())

@@ -82,7 +82,8 @@ def test_pr10_upsert_keeps_sid_and_raises_the_version(db: Stores) -> None:
     assert first.registered.created
     assert not again.registered.created
     alice = db.see("alice").clients["alice"]
-    assert [(one.sid, one.status) for one in alice.endpoints] == [(first.registered.endpoint.sid, "busy")]
+    assert [(one.endpoint_id, one.status) for one in alice.endpoints] == [("e", "busy")]
+    assert [row.sid for row in db.rows(endpoints)] == [first.registered.endpoint.sid]
 
 
 def test_pr13_a_heartbeat_raises_nothing_and_logs_nothing(db: Stores) -> None:

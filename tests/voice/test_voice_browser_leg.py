@@ -274,12 +274,18 @@ def test_set_up_has_an_end(checked: bool, reason: str) -> None:
 def test_far_end_that_closes_its_media() -> None:
     async def scenario() -> None:
         async with voice_node() as (_, client, events):
+            phone = await Phone.open(600)
+            phone.call((await client.request("leg.create", leg="P", kind="rtp", sdp=phone.sdp()))["sdp"])
             browser = await hand(client)
+            await client.request("bridge.make", legs=["W", "P"])
             await browser.connect()
             await events.wait("leg.up", "W")
             browser.dtls.close()
             browser.flush()
             assert (await events.wait("leg.lost", "W")).data["reason"] == "far_end_closed"
+            count = len(phone.received)
+            await until(lambda: len(phone.received) > count + 5)
+            assert phone.received[-1].payload == b"\xff" * 160, "the other side hears silence, not nothing"
 
     run(scenario())
 

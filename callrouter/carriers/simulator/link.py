@@ -16,9 +16,9 @@ import requests
 from callrouter.carriers.simulator.script import Faults
 from foundation.outbound.signature import sign_body
 
-ATTEMPTS = 8
+ATTEMPTS = 7
 FIRST_PAUSE = 0.1
-"""Seconds; doubled after each attempt, so that all attempts span about ten seconds."""
+"""Seconds; doubled after each attempt, so that all attempts span about six seconds."""
 LONGEST_PAUSE = 5.0
 TIMEOUT = (2.0, 10.0)
 THREADS = 8

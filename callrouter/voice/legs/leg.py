@@ -178,12 +178,16 @@ class Leg(ABC):
             self._ticker.add(self)
             self._emit(self.id, EventType.LEG_UP, kind=self.kind)
 
-    def lose(self, reason: str, message: str = "") -> None:
-        """The path is gone; the leg waits for a restart or its end."""
+    def fall(self) -> None:
+        """Not up any more; the bridged leg gets silence in place of what came from here."""
         self.up = False
         self._ticker.discard(self)
         if self.peer is not None and self.peer.up:
-            self._ticker.add(self.peer)  # silence in place of what we sent
+            self._ticker.add(self.peer)
+
+    def lose(self, reason: str, message: str = "") -> None:
+        """The path is gone; the leg waits for a restart or its end."""
+        self.fall()
         self._emit(self.id, EventType.LEG_LOST, reason=reason, message=message)
 
     def close(self, reason: str) -> None:

@@ -129,14 +129,17 @@ class WebRtcLeg(Leg):
             return self._written  # asked again: another answer would split the two sides
         if not usable:
             self._port.forget(self)
-            self.up = self._failed = False
-            self._ticker.discard(self)
+            self.fall()
+            self._failed = False
+            self._suitors.clear()
+            self._early.clear()
             # A browser shakes hands again only if our fingerprint is another.
             self._certificate = self._renew()
             self._dtls, self._target, self._setup = Dtls(self._certificate), None, "actpass"
         self._port.retire(self.ice.ufrag)
         self.ice.restart()
-        self.ice.consented_at = self._loop.time() if self.up else None
+        if self.up:
+            self.ice.consented_at = self._loop.time()  # the checks under the new names get their full time
         self._port.listen(self, self.ice.ufrag)
         self._candidate = self._deadline = None
         return self.answer(remote)
