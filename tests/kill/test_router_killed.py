@@ -89,7 +89,9 @@ class Scene:
         deployment, mine = self.deployment, self.tenant.sid
         deployment.wait_until(lambda: deployment.nothing_live(self.tenant), "the call is over", PATIENCE)
         sent = models.Outbox.account_sid == mine
-        deployment.wait_until(lambda: not deployment.rows(models.Outbox, sent), "everything is sent", PATIENCE)
+        deployment.wait_until(
+            lambda: not deployment.rows(models.Outbox, sent), "everything is sent", PATIENCE
+        )
 
     def _check(self, app: Origin) -> None:
         calls = self.deployment.rows(models.Call, models.Call.account_sid == self.tenant.sid)
@@ -103,11 +105,17 @@ class Scene:
         assert counts == {1: 2}, f"one terminal callback for each of two legs, got {ended}"
 
 
-def test_a_call_survives_the_death_of_the_router_at_every_point(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_call_survives_the_death_of_the_router_at_every_point(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     """Scenario R1 on SQLite: every pass of every named point, once."""
     log = tmp_path / "points"
     assert not asyncio.run(Scene(deployment).play({"FAILPOINT_LOG": str(log)}))
-    points = [(name, turn) for name, turns in Counter(log.read_text().split()).items() for turn in range(1, turns + 1)]
+    points = [
+        (name, turn)
+        for name, turns in Counter(log.read_text().split()).items()
+        for turn in range(1, turns + 1)
+    ]
     assert len(points) > 20, points
     faults = []
     died = 0
