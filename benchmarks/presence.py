@@ -274,7 +274,7 @@ def main() -> None:
             fill(Store(database), 1000, 3)
             lookups = measured(pid, lambda: http_load(port, seconds, lambda n: lookup(n, service)))
             names = [f"q{n}" for n in range(1000)]
-            query = best_ms(lambda: client.query(ACCOUNT, names), repeats)
+            queries = measured(pid, lambda: sum(bool(client.query(ACCOUNT, names)) for _ in range(repeats)))
             sql = best_ms(lambda: Store(database).snapshot(ACCOUNT, names, time.time()), repeats)
             client.close()
         writes = floor_writes(database, count)
@@ -284,7 +284,8 @@ def main() -> None:
     rate("registrations over sockets", over_sockets, writes, 1500)
     rate("registrations over HTTP", over_http, writes, 1500)
     rate("single look-ups over HTTP", lookups, nothing.per_core, 3000)
-    line("1,000 names x 3 endpoints", query, "ms", sql, 20, less=True)
+    took = 1000 / queries.per_core
+    line("1,000 names x 3 endpoints", took, "ms of CPU", sql, 20, less=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from foundation.clock import Clock, utc_now
 from foundation.settings import Settings
 
-
 SKEW = 30
 """Seconds by which the clocks of our own machines may differ."""
 

@@ -37,7 +37,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     for name, value in event.items():
         if name in ("exception", "stack"):
             event[name] = _escaped(_without_secrets(str(value)), keep="\n").replace("\n", "\n  ")
-        elif not name.startswith("_"):  # structlog's own: the record that it was made from
+        elif name != "_record":  # of a library's log; it is not rendered
             event[name] = HIDDEN if SECRET_NAMES.search(name) else _clean(value)
     return event
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import socket
 
 import structlog
@@ -22,6 +23,9 @@ from presence.signalling.gateway import Gateway
 from presence.store import Store
 
 log = structlog.get_logger(__name__)
+
+PUBLIC = re.compile(r"/(livez|v1/Accounts/[^/]+/Clients/[^/]+/Registrations(/[^/]+)?)\Z")
+"""What the clients' TLS listener serves over HTTP; the rest is for our own servers, on the plain one."""
 
 
 def node_name(settings: Settings) -> str:
@@ -46,6 +50,9 @@ class PresenceServer:
             await self.gateway(scope, receive, send)
         elif telemetry.takes(scope):
             await telemetry.sink(scope, receive, send)
+        elif scope["scheme"] == "https" and not PUBLIC.match(scope["path"]):
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
         else:
             await self.bridge(scope, receive, send)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from callrouter.calls import happenings as h
+from callrouter.calls.recovery import Found, renew_lease, take_lease
 from callrouter.calls.session import CallSession
 from callrouter.calls.step import step
 from callrouter.calls.store import (
@@ -26,9 +27,7 @@ from callrouter.calls.store import (
     Owner,
     Writes,
     call_row,
-    unfinished,
 )
-from callrouter.models import Inbox, Outbox, RouterNode, Session, Timer
 from foundation.clock import Clock
 from foundation.db import Database, DatabaseOverloaded, later
 from foundation.failpoints import failpoint
@@ -36,32 +35,10 @@ from foundation.sids import CALL, new_sid
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 30
 RENEW_SECONDS = 10
 DATABASE_RETRY_SECONDS = 1.0
 
-RECEIPT_SECONDS = 8 * 24 * 3600
-"""Longer than any carrier repeats an event."""
-
 Also = Callable[[Connection], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """What was left of unfinished work."""
-
-    epoch: int
-    sessions: Sequence[tuple[CallSession, int]] = ()
-    commands: Sequence[OutboxRow] = ()
-    timers: Sequence[Any] = ()
-
-    def with_(self, other: "_Found") -> "_Found":
-        return _Found(
-            epoch=self.epoch,
-            sessions=[*self.sessions, *other.sessions],
-            commands=[*self.commands, *other.commands],
-            timers=[*self.timers, *other.timers],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +75,9 @@ class Engine:
 
     async def start(self) -> None:
         """Takes the lease, then picks up every unfinished call, command and timer where it was left."""
-        found = await self._database.commit(self._take_lease)
-        self._owner = Owner(name=self._owner.name, epoch=found.epoch)
+        name, now = self._owner.name, self.now()
+        found = await self._database.commit(lambda connection: take_lease(connection, name, now))
+        self._owner = found.owner
         self._resume(found)
         self._keep(self._look_after())
 
@@ -275,9 +253,12 @@ class Engine:
         """Keeps the lease, adopts the calls of routers that lost theirs, and forgets old receipts."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            self._resume(await self.persist(self._renew, ""))
+            self._resume(await self.persist(self._renew_lease, ""))
 
-    def _resume(self, found: _Found) -> None:
+    def _renew_lease(self, connection: Connection) -> Found:
+        return renew_lease(connection, self._owner, self.now())
+
+    def _resume(self, found: Found) -> None:
         """Goes on with calls that another life, of this router or of one that died, has left."""
         for session, version in found.sessions:
             self._adopt(session, version)
@@ -288,29 +269,6 @@ class Engine:
             log.info(
                 "resumed", calls=len(found.sessions), commands=len(found.commands), timers=len(found.timers)
             )
-
-    def _take_lease(self, connection: Connection) -> _Found:
-        name = self._owner.name
-        epoch = (
-            connection.execute(select(RouterNode.epoch).where(RouterNode.name == name)).scalar() or 0
-        ) + 1
-        connection.execute(delete(RouterNode).where(RouterNode.name == name))
-        lease = {"name": name, "epoch": epoch, "lease_until": self.now() + LEASE_SECONDS}
-        connection.execute(insert(RouterNode), [lease])
-        return _claim(connection, name, Owner(name=name, epoch=epoch))
-
-    def _renew(self, connection: Connection) -> _Found:
-        """Raises nothing when the lease is lost: our writes fail then, each by its epoch (I3)."""
-        now, mine = self.now(), self._owner
-        ours = (RouterNode.name == mine.name, RouterNode.epoch == mine.epoch)
-        connection.execute(update(RouterNode).where(*ours).values(lease_until=now + LEASE_SECONDS))
-        connection.execute(delete(Inbox).where(Inbox.received_at < now - RECEIPT_SECONDS))
-        found = _Found(epoch=mine.epoch)
-        dead = select(RouterNode.name).where(RouterNode.lease_until < now, RouterNode.name != mine.name)
-        for name in connection.execute(dead).scalars().all():
-            connection.execute(delete(RouterNode).where(RouterNode.name == name))
-            found = found.with_(_claim(connection, name, mine))
-        return found
 
     @staticmethod
     def _new_call_sid() -> str:
@@ -369,23 +327,6 @@ def _receive(connection: Connection, receipt: Receipt, session: CallSession, at:
     }
     later(connection, INSERT_INBOX, [row])
     return ""
-
-
-def _claim(connection: Connection, name: str, owner: Owner) -> _Found:
-    """Gives the unfinished work of the router `name` to this owner."""
-    values = {"owner": owner.name, "epoch": owner.epoch}
-    mine = select(Session.call_sid).where(Session.owner == name)
-    timers = connection.execute(
-        select(Timer.call_sid, Timer.name, Timer.due_at).where(Timer.call_sid.in_(mine))
-    ).all()
-    sessions = unfinished(connection, name)
-    commands = connection.execute(
-        select(Outbox.__table__).where(Outbox.owner == name).order_by(Outbox.call_sid, Outbox.position)
-    ).mappings()
-    found = [{**row, "owner": owner.name} for row in commands]
-    connection.execute(update(Session).where(Session.owner == name).values(values))
-    connection.execute(update(Outbox).where(Outbox.owner == name).values(owner=owner.name))
-    return _Found(epoch=owner.epoch, sessions=sessions, commands=found, timers=timers)
 
 
 def _strike(connection: Connection, row: OutboxRow | None, also: Also | None) -> None:

@@ -32,13 +32,17 @@ class Front:
         self._loop = loop
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the event loop and waits for its result."""
+        """Runs a coroutine on the event loop and waits for its result.
+
+        After PATIENCE the caller gets a 503, but the work goes on: what it stores must also get its effects, and
+        the caller's next try finds it by its receipt.
+        """
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(PATIENCE)
         except TookTooLong as error:
-            if not future.cancel():
-                raise
+            if future.done():
+                raise  # the work's own time-out
             raise ApiError(503, 20503, "The router is busy; try again.", {"Retry-After": "1"}) from error
 
     def create(self, session: CallSession, receipt: Receipt, target: Target) -> str:

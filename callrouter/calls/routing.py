@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
+from sqlalchemy.orm import aliased
 
 from callrouter.models import Account, Application, Carrier, PhoneNumber
+
+_OWNER = aliased(Account)
+_STATUS = case((Account.status != "active", Account.status), else_=_OWNER.status).label("account_status")
+"""A subaccount stops with its owner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +32,9 @@ class Target:
 def number_target(connection: Connection, phone_number: str) -> Target | None:
     """What answers for this number: its application when it has one, else the number itself (twilio-surface 4.2)."""
     row = connection.execute(
-        select(PhoneNumber.__table__, Account.status.label("account_status"))
+        select(PhoneNumber.__table__, _STATUS)
         .join(Account, Account.account_sid == PhoneNumber.account_sid)
+        .join(_OWNER, _OWNER.account_sid == Account.owner_account_sid)
         .where(PhoneNumber.phone_number == phone_number)
     ).first()
     if row is None:
@@ -43,8 +49,9 @@ def number_target(connection: Connection, phone_number: str) -> Target | None:
 def application_target(connection: Connection, account_sid: str, application_sid: str) -> Any:
     """The application's row with its account's status, or None."""
     return connection.execute(
-        select(Application.__table__, Account.status.label("account_status"))
+        select(Application.__table__, _STATUS)
         .join(Account, Account.account_sid == Application.account_sid)
+        .join(_OWNER, _OWNER.account_sid == Account.owner_account_sid)
         .where(Application.account_sid == account_sid, Application.sid == application_sid)
     ).first()
 

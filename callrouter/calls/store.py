@@ -1,13 +1,12 @@
 """Writes a step, in one transaction, and reads sessions back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from callrouter.calls.draft import Change, Step
-from callrouter.calls.session import CallSession, dumps, loads
+from callrouter.calls.session import CallSession, dumps
 from callrouter.calls.status import Status
 from callrouter.models import Base, Call, Delivery, Inbox, Notification, Outbox, Session, TimelineEntry, Timer
 from foundation.db import later
@@ -184,12 +183,6 @@ class Writes:
             if due_at is not None
         ]
         later(connection, INSERT_TIMER, due)
-
-
-def unfinished(connection: Connection, owner: str) -> Sequence[tuple[CallSession, int]]:
-    """The live calls that this router owns, with the versions of their rows."""
-    rows = connection.execute(select(Session.snapshot, Session.version).where(Session.owner == owner))
-    return [(loads(row.snapshot), row.version) for row in rows]
 
 
 def call_row(session: CallSession, at: float, **more: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from foundation.db import DatabaseOverloaded
 from foundation.keys import Keys, TokenRefused
+from presence.registration import Endpoint
 from presence.router_link import RouterAnswer, RouterUnreachable
 from presence.signalling import frames
 from presence.signalling.call import Call
@@ -40,6 +41,7 @@ class Calls:
         self._grace = grace
         self._calls: dict[tuple[str, str], Call] = {}
         self._temporary: dict[tuple[str, str, str], Call] = {}
+        self._away: set[Call] = set()
         self.taken_over: Callable[[str, str, Socket], None] = lambda _account, _call, _socket: None
 
     def __len__(self) -> int:
@@ -74,6 +76,11 @@ class Calls:
         await self._keep(call)
         self._attach(call, socket)
         return call
+
+    def waiting_for(self, endpoint: Endpoint) -> bool:
+        """Whether a call of this endpoint, which is away, waits for it."""
+        whose = (endpoint.account_sid, endpoint.client, endpoint.endpoint_id)
+        return any(call.whose == whose for call in self._away)
 
     def restore(self) -> None:
         """Calls from before our start: their devices have the grace to come back."""
@@ -242,10 +249,7 @@ class Calls:
             return
         self._forget(call)
         more = {"message": message} if message else {}
-        try:
-            await self._teller.tell("hangup", *call.whose, call_sid=call.call_sid, **more)
-        except RouterUnreachable:
-            log.warning("a hangup did not reach the router", call_sid=call.call_sid)
+        await self._teller.insist("hangup", *call.whose, call_sid=call.call_sid, **more)
 
     def _pass_on(self, socket: Socket, call_sid: str, type: str, event_sid: str = "", **further: Any) -> None:
         call = self.find(socket, call_sid)
@@ -324,9 +328,7 @@ class Calls:
     def _attach(self, call: Call, socket: Socket) -> None:
         if call.socket is not None:
             call.socket.calls.discard(call)
-        if call.grace is not None:
-            call.grace.cancel()
-            call.grace = None
+        self._stop_waiting(call)
         call.socket = socket if socket.open else None
         if call.socket is None:
             self._wait_for(call, self._grace)
@@ -352,7 +354,14 @@ class Calls:
 
     def _wait_for(self, call: Call, seconds: float) -> None:
         if call.grace is None and not call.over:
+            self._away.add(call)
             call.grace = asyncio.get_running_loop().call_later(seconds, self._give_up, call)
+
+    def _stop_waiting(self, call: Call) -> None:
+        self._away.discard(call)
+        if call.grace is not None:
+            call.grace.cancel()
+            call.grace = None
 
     def _give_up(self, call: Call) -> None:
         self._lanes.put(call.lane, lambda: self._detach(call))
@@ -361,15 +370,11 @@ class Calls:
         if call.over or call.socket is not None:
             return
         self._forget(call)
-        try:
-            await self._teller.tell("detached", *call.whose, call_sid=call.call_sid)
-        except RouterUnreachable:
-            log.warning("the router was not told of a lost client", call_sid=call.call_sid)
+        await self._teller.insist("detached", *call.whose, call_sid=call.call_sid)
 
     def _forget(self, call: Call) -> None:
         call.over = True
-        if call.grace is not None:
-            call.grace.cancel()
+        self._stop_waiting(call)
         if call.socket is not None:
             call.socket.calls.discard(call)
         if call.call_sid:

@@ -159,12 +159,9 @@ class Ringing:
         ring.rejected.add(socket.endpoint_id)
         ring.sockets.pop(socket.endpoint_id, None)
         whose = (ring.invite.account_sid, ring.invite.client, socket.endpoint_id)
-        try:
-            await self._teller.tell(
-                "rejected", *whose, call_sid=ring.invite.call_sid, ring_token=ring.invite.ring_token
-            )
-        except RouterUnreachable:
-            log.warning("a rejection did not reach the router", call_sid=ring.invite.call_sid)
+        await self._teller.insist(
+            "rejected", *whose, call_sid=ring.invite.call_sid, ring_token=ring.invite.ring_token
+        )
 
     # The book of rings
 
@@ -180,7 +177,7 @@ class Ringing:
                 skipped.append((endpoint_id, "not-voice"))
             elif device.socket and not device.socket.grant.incoming:
                 skipped.append((endpoint_id, "not-incoming"))
-            elif device.socket and device.socket.calls:
+            elif device.socket.calls if device.socket else self._calls.waiting_for(device.endpoint):
                 skipped.append((endpoint_id, "busy"))
             else:
                 rung.append(endpoint_id)

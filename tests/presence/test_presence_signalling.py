@@ -429,6 +429,15 @@ def test_an_endpoint_in_a_call_is_skipped_as_busy(tenant: Tenant) -> None:
     app.silent()
 
 
+def test_an_endpoint_that_lost_its_socket_in_a_call_is_busy_too(tenant: Tenant) -> None:
+    app, _, _ = in_call(tenant)
+    endpoints = tenant.endpoints("alice")
+    app.vanish()
+    back = tenant.app("bob")  # by now the server has seen the loss or is about to; either way alice is busy
+    assert set(tenant.ring("alice", endpoints).skipped.values()) == {"busy"}
+    back.silent()
+
+
 def test_pr12_the_eleventh_device_evicts_the_oldest(tenant: Tenant) -> None:
     apps = [tenant.app("alice") for _ in range(11)]
     assert apps[0].expect("offline") == {}
@@ -522,6 +531,15 @@ def test_a_connection_that_never_listens_is_closed_after_five_seconds(world: Wor
     began = time.monotonic()
     assert app.closed() == 1008
     assert 4 < time.monotonic() - began < 7
+
+
+def test_the_public_listener_serves_clients_only(world: World) -> None:
+    base, ca = f"https://{world.settings.signal_name()}", str(world.settings.data_dir / "tls" / "ca.pem")
+    for path in ("/metrics", "/readyz", "/v1/Accounts/AC1/Presence/alice", "/v1/Keys/SK1"):
+        assert requests.get(base + path, verify=ca, timeout=SECONDS).status_code == 404
+    assert requests.get(f"{base}/livez", verify=ca, timeout=SECONDS).status_code == 200
+    registrations = f"{base}/v1/Accounts/AC{'0' * 32}/Clients/alice/Registrations"
+    assert requests.post(registrations, verify=ca, timeout=SECONDS).status_code == 401
 
 
 def test_other_paths_are_no_sockets(world: World) -> None:

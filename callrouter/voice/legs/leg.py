@@ -53,7 +53,7 @@ class Leg(ABC):
         self._stamper = Stamper(
             ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
         )
-        self._quiet = False
+        self._quiet = self._lost = False
         self._up_at = 0.0
         self._report_due = 0.0
 
@@ -173,7 +173,7 @@ class Leg(ABC):
     def rise(self, now: float) -> None:
         """The path is there; also after a loss."""
         if not self.up and not self.closed:
-            self.up, self._quiet, self._up_at = True, False, now
+            self.up, self._quiet, self._lost, self._up_at = True, False, False, now
             self._report_due = self._report_due or now + 0.5
             self._ticker.add(self)
             self._emit(self.id, EventType.LEG_UP, kind=self.kind)
@@ -188,6 +188,7 @@ class Leg(ABC):
     def lose(self, reason: str, message: str = "") -> None:
         """The path is gone; the leg waits for a restart or its end."""
         self.fall()
+        self._lost = True
         self._emit(self.id, EventType.LEG_LOST, reason=reason, message=message)
 
     def close(self, reason: str) -> None:
@@ -211,14 +212,16 @@ class Leg(ABC):
         """Give sockets and table entries back."""
 
     def watch(self, now: float, *, media_timeout: float, rtcp_interval: float) -> None:
-        """Called a few times a second: reports, and the silence that is too long."""
-        if not self.up:
+        """Called a few times a second: reports, and the silence that is too long; a lost path is silent too."""
+        if not self.up and not self._lost:
             return
-        if now >= self._report_due:
+        if self.up and now >= self._report_due:
             self._report_due = now + rtcp_interval
             self._report(now)
+        self._up_at = self._up_at or now  # lost before it was ever there
         last = max(self.reception.last_at or self._up_at, self._up_at)
-        if self.far_end_sends and not self._quiet and now - last >= media_timeout:
+        due = self.far_end_sends or self._lost
+        if due and not self._quiet and now - last >= media_timeout:
             self._quiet = True
             self._emit(self.id, EventType.LEG_MEDIA_TIMEOUT, seconds=round(now - last, 3))
 
