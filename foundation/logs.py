@@ -100,7 +100,7 @@ def configure(settings: Settings, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("uvicorn.access", "websockets", "urllib3", "aioice", "aiortc"):
+    for noisy in ("alembic", "uvicorn.access", "websockets", "urllib3", "aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for teller in ("urllib3.connection", "uvicorn.error"):
         logging.getLogger(teller).setLevel(logging.ERROR)  # they would write URLs with their queries

@@ -7,6 +7,7 @@ has no actor; what still has to be said about it stands in the outbox.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,12 +137,28 @@ class Engine:
         if happening is not None and row["call_sid"] in self._actors:
             await self._apply(row["call_sid"], happening, None, row, also)
         else:
-            await self.persist(lambda connection: _strike(connection, row, also), row["call_sid"])
+            self._strike_off(row, also)
 
     def now(self) -> float:
         return self._clock().timestamp()
 
     # -- inside
+
+    def _strike_off(self, row: OutboxRow, also: Also | None) -> None:
+        """Nobody waits for this: after a crash before its commit, the entry goes out again, which is harmless (I7)."""
+        loop = asyncio.get_running_loop()
+
+        def unit(connection: Connection) -> None:
+            _strike(connection, row, also)
+
+        def check(done: Future[None]) -> None:
+            if not done.cancelled() and done.exception():
+                loop.call_soon_threadsafe(self._keep, self.persist(unit, row["call_sid"]))
+
+        try:
+            self._database.write(unit, row["call_sid"]).add_done_callback(check)
+        except DatabaseOverloaded:
+            self._keep(self.persist(unit, row["call_sid"]))
 
     async def _apply(
         self,

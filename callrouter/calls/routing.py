@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, bindparam, case, select
 from sqlalchemy.orm import aliased
 
 from callrouter.models import Account, Application, Carrier, PhoneNumber
@@ -11,6 +11,14 @@ from callrouter.models import Account, Application, Carrier, PhoneNumber
 _OWNER = aliased(Account)
 _STATUS = case((Account.status != "active", Account.status), else_=_OWNER.status).label("account_status")
 """A subaccount stops with its owner."""
+
+
+_NUMBER = (
+    select(PhoneNumber.__table__, _STATUS)
+    .join(Account, Account.account_sid == PhoneNumber.account_sid)
+    .join(_OWNER, _OWNER.account_sid == Account.owner_account_sid)
+    .where(PhoneNumber.phone_number == bindparam("phone_number"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +39,7 @@ class Target:
 
 def number_target(connection: Connection, phone_number: str) -> Target | None:
     """What answers for this number: its application when it has one, else the number itself (twilio-surface 4.2)."""
-    row = connection.execute(
-        select(PhoneNumber.__table__, _STATUS)
-        .join(Account, Account.account_sid == PhoneNumber.account_sid)
-        .join(_OWNER, _OWNER.account_sid == Account.owner_account_sid)
-        .where(PhoneNumber.phone_number == phone_number)
-    ).first()
+    row = connection.execute(_NUMBER, {"phone_number": phone_number}).first()
     if row is None:
         return None
     if row.voice_application_sid:

@@ -15,6 +15,7 @@ from callrouter.calls.store import INSERT_DELIVERY, INSERT_WARNING, OutboxRow
 from callrouter.models import Account
 from foundation.db import Database, later
 from foundation.keys import Keys
+from foundation.memory import Memory
 from foundation.outbound.errors import OutboundError
 from foundation.outbound.message import CALLBACK_MAX_BYTES, TWIML_MAX_BYTES, OutboundRequest, OutboundResponse
 from foundation.outbound.pool import FetchPool
@@ -35,7 +36,7 @@ class Webhooks:
         self._keys = keys
         self._pool = pool
         self._now = now
-        self._tokens: dict[str, tuple[float, str]] = {}
+        self._tokens = Memory(self._read_token, TOKEN_SECONDS)
 
     async def fetch(self, row: OutboxRow) -> Done:
         """Asks the app what to do; any failure becomes a code that the document's fallback is tried for."""
@@ -100,10 +101,8 @@ class Webhooks:
         return await self._pool.fetch(row["account_sid"], request)
 
     async def _token(self, account_sid: str) -> str:
-        expires, token = self._tokens.get(account_sid, (0.0, ""))
-        if expires < time.monotonic():
-            token = await asyncio.to_thread(self._read_token, account_sid)
-            self._tokens[account_sid] = time.monotonic() + TOKEN_SECONDS, token
+        token = self._tokens.known(account_sid) or await asyncio.to_thread(self._tokens, account_sid)
+        assert token is not None
         return token
 
     def _read_token(self, account_sid: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, request
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from callrouter.calls import happenings as h
 from callrouter.calls.engine import Receipt
@@ -14,10 +14,12 @@ from callrouter.calls.front import Front
 from callrouter.calls.incoming import inbound_call
 from callrouter.calls.routing import Target, number_target
 from callrouter.calls.status import cause_of
+from callrouter.carriers.webhook import CARRIER_SECONDS
 from callrouter.models import Call, Carrier
 from foundation.clock import Clock
 from foundation.db import Database
 from foundation.keys import Keys
+from foundation.memory import Memory
 from foundation.outbound.signature import SignatureRefused, verify_body
 from foundation.webserver.errors import ApiError
 
@@ -29,19 +31,28 @@ ADDRESS_LIMIT = 256
 
 Answer = tuple[dict[str, str], int]
 
+_CALL = select(Call.sid, Call.leg, Call.status).where(
+    Call.carrier == bindparam("carrier"), Call.carrier_call_id == bindparam("id")
+)
+
 
 def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) -> Blueprint:
     """The two routes of docs/protocols/carrier.md, behind its signature."""
     blueprint = Blueprint("carriers", __name__, url_prefix="/carriers/<carrier>")
 
-    @blueprint.before_request
-    def verify() -> None:
-        name = (request.view_args or {})["carrier"]
+    def find_secrets(name: str) -> list[str] | None:
         with database.read() as connection:
             row = connection.execute(
                 select(Carrier.secrets_sealed).where(Carrier.name == name, Carrier.status == "active")
             ).first()
-        secrets = [keys.open(sealed) for sealed in row.secrets_sealed] if row else []
+        return [keys.open(sealed) for sealed in row.secrets_sealed] if row else None
+
+    secrets_of = Memory(find_secrets, CARRIER_SECONDS)
+
+    @blueprint.before_request
+    def verify() -> None:
+        name = (request.view_args or {})["carrier"]
+        secrets = secrets_of(name)
         try:
             if not secrets:
                 raise SignatureRefused(f"there is no active carrier {name!r}")
@@ -74,20 +85,17 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
     def event(carrier: str, id: str) -> Answer:
         body = _body()
         with database.read() as connection:
-            row = connection.execute(
-                select(Call.sid, Call.leg).where(Call.carrier == carrier, Call.carrier_call_id == id)
-            ).first()
+            row = connection.execute(_CALL, {"carrier": carrier, "id": id}).first()
         if row is None:
             raise ApiError(404, 20404, f"Carrier {carrier!r} has no call {id!r} here.")
         event_id = _text(body, "event_id", ID_LIMIT)
         happening = _happening(body, row.leg, clock().timestamp())
+        after = None
         if happening is not None:
-            front.happen(
-                row.sid, happening, Receipt(source=f"carrier:{carrier}", event_id=f"event {id} {event_id}")
-            )
-        with database.read() as connection:
-            status = connection.execute(select(Call.status).where(Call.sid == row.sid)).scalar_one()
-        return {"status": status}, 200
+            receipt = Receipt(source=f"carrier:{carrier}", event_id=f"event {id} {event_id}")
+            after = front.happen(row.sid, happening, receipt)
+        leg = after.leg_of(row.sid) if after else None
+        return {"status": leg.status if leg else row.status}, 200
 
     return blueprint
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from callrouter.models import Carrier
 from foundation.db import Database
 from foundation.keys import Keys
+from foundation.memory import Memory
 from foundation.outbound.errors import OutboundError
 from foundation.outbound.message import OutboundRequest
 from foundation.outbound.pool import FetchPool
@@ -18,6 +19,10 @@ from foundation.outbound.signature import sign_body
 ANYWHERE = ("0.0.0.0/0", "::/0")
 """Control URLs are the operator's own words, often on a private network: the guard against strangers' URLs is not
 for them."""
+
+
+CARRIER_SECONDS = 1.0
+"""How long a carrier's URL and secret are remembered."""
 
 
 class CarrierUnavailable(Exception):
@@ -36,10 +41,11 @@ class Carriers:
         self._keys = keys
         self._pool = pool
         self._now = now
+        self._known = Memory(self._find, CARRIER_SECONDS)
 
     async def command(self, name: str, call_id: str, command_id: str, type: str, **fields: Any) -> None:
         """Sends a command about the carrier's call; CarrierUnavailable or CarrierRefused when it is not taken."""
-        carrier = await asyncio.to_thread(self._find, name)
+        carrier = self._known.known(name) or await asyncio.to_thread(self._known, name)
         if carrier is None:
             raise CarrierRefused(f"there is no active carrier {name!r}")
         control_url, secret = carrier

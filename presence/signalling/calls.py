@@ -121,7 +121,8 @@ class Calls:
         deadline = loop.time() + wait
         while (call := self._calls.get((account_sid, call_sid))) is None:
             dialling = [one for one in self._temporary.values() if one.account_sid == account_sid]
-            lanes = {call_sid, *(one.lane for one in dialling if not one.call_sid)}
+            unknown = [one for one in dialling if (account_sid, one.call_sid) not in self._calls]
+            lanes = {call_sid, *(one.lane for one in unknown)}
             under_way = [task for lane in lanes if (task := self._lanes.running(lane))]
             left = deadline - loop.time()
             if not under_way or left <= 0:

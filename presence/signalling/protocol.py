@@ -194,9 +194,10 @@ class Connection:
     def _limit(self, now: float) -> list[Action]:
         self._allowance = min(BURST, self._allowance + (now - self._refilled) * RATE)
         self._refilled = now
+        if self._allowance >= BURST:
+            self._flood = 0  # only a real pause is forgiven
         if self._allowance >= 1:
             self._allowance -= 1
-            self._flood = 0
             return []
         self._flood += 1
         if self._flood > FLOOD:

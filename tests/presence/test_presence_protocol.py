@@ -149,6 +149,13 @@ def test_unregister_delists_first() -> None:
     ]
 
 
+def test_a_steady_stream_above_the_rate_is_a_flood_too() -> None:
+    connection = live()
+    for n in range(1000):
+        connection.receive(frame("hangup", callsid=CALL), n / 50)
+    assert connection.phase is Phase.CLOSED
+
+
 def test_the_rate_refills_and_a_flood_closes() -> None:
     connection = live()
     for _ in range(int(BURST) - 1):

@@ -1,0 +1,249 @@
+"""The way in, over real sockets: Flask behind the bridge and uvicorn."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from foundation.webserver import protocol
+from foundation.webserver.serve import AddressTaken, Listener
+from tests.foundation.webserver_world import SECONDS, Recorded, Served, Views
+
+ERROR_KEYS = {"code", "message", "more_info", "status"}
+
+
+@pytest.fixture
+def views() -> Views:
+    return Views()
+
+
+@pytest.fixture
+def server(views: Views) -> Iterator[Served]:
+    bridge = views.bridge(body_limit=1000, body_seconds=0.5)
+    with Served(bridge) as served:
+        yield served
+    bridge.close()
+
+
+def refused(answer: requests.Response, status: int, code: int) -> None:
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["code"], set(body)) == (status, status, code, ERROR_KEYS)
+
+
+def test_a_form_arrives_whole(server: Served) -> None:
+    answer = requests.post(f"{server.url}/echo", {"From": "+14155550100", "Body": "grüß"}, timeout=SECONDS).json()
+    assert answer["form"] == {"From": "+14155550100", "Body": "grüß"}
+
+
+@pytest.mark.parametrize("size", [1000, 1001, 7000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_m4_a_body_is_taken_whole_or_refused(size: int, chunked: bool, server: Served, views: Views) -> None:
+    body = b"x" * size
+    data = iter([body[:500], body[500:]]) if chunked else body
+    answer = requests.post(f"{server.url}/echo", data=data, timeout=SECONDS)
+    if size <= 1000:
+        assert answer.json()["length"] == size
+    else:
+        refused(answer, 413, 20413)
+        assert views.calls == []
+
+
+def test_i14_a_body_without_end_is_cut_off(server: Served, views: Views) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect() as connection, pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+        connection.sendall(head)
+        for _ in range(10_000):
+            connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+    assert views.calls == []
+
+
+def test_i14_a_slow_body_is_given_up(server: Served, views: Views) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == ERROR_KEYS
+    assert views.calls == []
+
+
+def test_a_body_that_breaks_off_never_reaches_a_view(server: Served, views: Views) -> None:
+    server.exchange(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    assert requests.get(f"{server.url}/echo", timeout=SECONDS).ok
+    assert views.calls == ["/echo"]
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"\r\n", b"G"])
+def test_i14_slow_headers_are_given_up(start: bytes, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with server.connect() as connection:
+        connection.sendall(start)
+        assert connection.recv(65536) == b""
+
+
+def test_i14_slow_headers_of_a_second_request_are_given_up(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with server.connect() as connection:
+        connection.sendall(b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /echo HTTP/1.1\r\nHo")
+        assert connection.recv(65536) == b""
+
+
+@pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\n"])
+def test_i14_headers_without_end_are_refused(start: bytes, server: Served, views: Views) -> None:
+    answer = server.exchange(start, *[b"a" * 1000 + (b"" if start != b"GET / HTTP/1.1\r\n" else b": 1\r\n")] * 2000)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert views.calls == []
+
+
+def test_one_connection_serves_many_requests(server: Served) -> None:
+    with requests.Session() as session:
+        for n in range(20):
+            assert session.post(f"{server.url}/echo/{n}", data="x" * n, timeout=SECONDS).json()["length"] == n
+        pool = session.get_adapter(server.url).poolmanager.pools[("http", "127.0.0.1", server.port)] if False else None
+    assert pool is None
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/echo/gr%C3%BC%C3%9F", "grüß"),
+        ("/echo/a%2Fb%20c", "a/b c"),
+        ("/echo/%2B1415", "+1415"),
+        ("/echo/a+b;c=d", "a+b;c=d"),
+        ("/echo/%25%32%35", "%25"),
+    ],
+)
+def test_paths_are_decoded_once(target: str, name: str, server: Served) -> None:
+    answer = server.exchange(f"GET {target}?q=%C3%BC+1 HTTP/1.0\r\n\r\n".encode())
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (body["name"], body["query"]) == (name, "q=%C3%BC+1")
+
+
+@pytest.mark.parametrize("target", [b"/echo/%FF%FE", b"/echo/%00", b"/echo/\xff", b"*", b"//", b"/%", b"http://x"])
+def test_odd_targets_are_answered_and_break_nothing(target: bytes, server: Served) -> None:
+    answer = server.exchange(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.split(b" ")[1] in (b"200", b"400", b"404")
+    assert requests.get(f"{server.url}/echo", timeout=SECONDS).ok
+
+
+def test_duplicate_headers_are_joined_and_underscores_dropped(server: Served) -> None:
+    head = b"X-Tag: one\r\nx-tag: two\r\nX_Tag: three\r\nX-Twilio_Signature: forged\r\nContent_Length: 9\r\n"
+    answer = server.exchange(b"GET /echo HTTP/1.0\r\n" + head + b"\r\n")
+    headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert headers["x-tag"] == "one,two"
+    assert not any("forged" in value or "three" in value for value in headers.values())
+
+
+def test_head_answers_without_a_body(server: Served) -> None:
+    answer = server.exchange(b"HEAD /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"content-length: 5000000\r\n" in answer.lower()
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_large_answer_arrives_whole(server: Served) -> None:
+    assert len(requests.get(f"{server.url}/large", timeout=SECONDS).content) == 5_000_000
+
+
+def test_expect_continue(server: Served) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")
+        connection.sendall(b"abc")
+        assert b'"length":3' in connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/bug", 500, 20500),
+        ("GET", "/refused", 429, 20429),
+        ("GET", "/nowhere", 404, 20404),
+        ("DELETE", "/echo", 405, 20004),
+    ],
+)
+def test_every_error_has_the_four_keys(method: str, path: str, status: int, code: int, server: Served) -> None:
+    answer = requests.request(method, server.url + path, timeout=SECONDS)
+    refused(answer, status, code)
+    assert "secret" not in answer.text
+    assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
+
+
+def test_a_broken_application_is_answered_too() -> None:
+    def broken(_environ: object, _start_response: object) -> list[bytes]:
+        raise RuntimeError("a secret of ours")
+
+    from foundation.webserver.bridge import WsgiBridge
+
+    bridge = WsgiBridge(broken)
+    with Served(bridge) as server:
+        answer = requests.get(server.url, timeout=SECONDS)
+    bridge.close()
+    refused(answer, 500, 20500)
+    assert "secret" not in answer.text
+
+
+def test_i14_too_many_waiting_requests_are_refused(views: Views) -> None:
+    bridge = views.bridge(threads=1, waiting_limit=1)
+    with Served(bridge) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(requests.get, f"{server.url}/slow", timeout=SECONDS)
+        assert views.entered.wait(SECONDS)
+        refused(requests.get(f"{server.url}/echo", timeout=SECONDS), 503, 20503)
+        views.release.set()
+        assert first.result(SECONDS).text == "finished"
+        assert requests.get(f"{server.url}/echo", timeout=SECONDS).ok
+    bridge.close()
+
+
+def test_f38_stopping_lets_open_requests_finish_and_takes_no_new_ones(views: Views) -> None:
+    bridge = views.bridge()
+    with Served(bridge) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(requests.get, f"{server.url}/slow", timeout=SECONDS)
+        assert views.entered.wait(SECONDS)
+        server.stop()
+        _wait_until_refused(server)
+        views.release.set()
+        assert first.result(SECONDS).text == "finished"
+        server.join()
+    bridge.close()
+
+
+def _wait_until_refused(server: Served) -> None:
+    for _ in range(1000):
+        try:
+            server.connect().close()
+        except ConnectionRefusedError:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the server still takes connections")
+
+
+def test_an_address_in_use_is_named_and_nothing_stays_open(views: Views) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        bind = f"127.0.0.1:{holder.getsockname()[1]}"
+        first = Recorded()
+        server = Served(views.bridge(), first, Recorded(bind=bind))
+        with pytest.raises(AddressTaken, match=f"cannot listen on {bind}: .*in use"), server:
+            pass
+        with socket.create_server(("127.0.0.1", first.ports[0])):
+            pass  # the first listener was given back
+
+
+@pytest.mark.parametrize("bind", ["192.0.2.1:0", "no-such-host.invalid:0"])
+def test_an_address_that_is_not_ours_is_named(bind: str) -> None:
+    with pytest.raises(AddressTaken, match=f"cannot listen on {bind}"):
+        Listener(bind=bind).open()
+
+
+def test_ipv6_is_served(views: Views) -> None:
+    listener = Recorded(bind="[::1]:0")
+    bridge = views.bridge()
+    with Served(bridge, listener):
+        assert requests.get(f"http://[::1]:{listener.ports[0]}/echo", timeout=SECONDS).ok
+    bridge.close()
