@@ -104,7 +104,10 @@ class _Events:
     def _rejected(self, body: Mapping[str, Any]) -> Answer:
         _, leg = self._leg(body)
         if leg is not None and self._ring_token_is_for(body, leg):
-            declined = h.Declined(at=self._now(), leg=leg.name, endpoint=body["endpoint_id"])
+            vanished = bool(body.get("vanished"))
+            declined = h.Declined(
+                at=self._now(), leg=leg.name, endpoint=body["endpoint_id"], vanished=vanished
+            )
             self._front.happen(leg.call_sid, declined, self._receipt(body))
         return {}, 200
 

@@ -59,10 +59,11 @@ class Took(Happening):
 
 @dataclass(frozen=True, kw_only=True)
 class Declined(Happening):
-    """One endpoint of a client does not want the call; others may still ring."""
+    """One endpoint of a client does not want the call, or vanished while it rang; others may still ring."""
 
     leg: str
     endpoint: str
+    vanished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,9 @@ class Leg:
     endpoints: tuple[str, ...] = ()
     """the client's devices that ring, or the one that took the call"""
     declined: tuple[str, ...] = ()
-    """devices that refused; one may do so before we know which of them ring"""
+    """devices that refused or vanished; one may do so before we know which of them ring"""
+    vanished: bool = False
+    """one of those lost its connection for good: nobody can say that it would have refused"""
     send_digits: str = ""
     """keys to press once it is answered"""
     callback: StatusCallback | None = None

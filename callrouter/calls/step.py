@@ -105,9 +105,10 @@ class _Stepper(Draft):
                 self.rang(leg, endpoints)
             case h.Took():
                 self.took(leg, happening)
-            case h.Declined(endpoint=endpoint) if leg.live and not leg.answered:
-                self.line(self.face(leg), "router", "declined", endpoint=endpoint)
-                self.keep(replace(leg, declined=(*leg.declined, endpoint)))
+            case h.Declined(endpoint=endpoint, vanished=vanished) if leg.live and not leg.answered:
+                self.line(self.face(leg), "router", "vanished" if vanished else "declined", endpoint=endpoint)
+                declined = (*leg.declined, endpoint)
+                self.keep(replace(leg, declined=declined, vanished=leg.vanished or vanished))
                 self.give_up_if_nobody_rings(leg.name)
             case h.Gone():
                 self.gone(leg, happening)
@@ -132,10 +133,11 @@ class _Stepper(Draft):
             self.give_up_if_nobody_rings(leg.name)
 
     def give_up_if_nobody_rings(self, name: str) -> None:
-        """A client's leg whose devices all declined is over; before `Rang` we don't know of all of them."""
+        """A client's leg whose devices all declined or vanished is over; before `Rang` we don't know of all of them."""
         leg = self.session.legs[name]
         if leg.status is Status.RINGING and leg.identity and set(leg.endpoints) <= set(leg.declined):
-            self.gone(leg, h.Gone(at=self.at, leg=name, cause=Cause.REJECTED))
+            cause = Cause.SOCKET_LOST if leg.vanished else Cause.REJECTED  # busy means that all declined (PR-55)
+            self.gone(leg, h.Gone(at=self.at, leg=name, cause=cause))
 
     def took(self, leg: Leg, happening: h.Took) -> None:
         if not leg.live:

@@ -73,6 +73,7 @@ class Gateway:
         )
         self.calls = Calls(keys, self._ledger, self._lanes, teller, grace)
         self.ringing = Ringing(self._roster, self.calls, self._ledger, self._lanes, teller, clock)
+        self.registrar.departed = self.ringing.departed
 
     async def start(self) -> None:
         """Takes up what an earlier life of this node left; call it before serving."""

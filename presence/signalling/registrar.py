@@ -1,6 +1,7 @@
 """Registers the devices behind sockets: stored before `ready`, refreshed cheaply, gone when they should be."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ class Registrar:
         self._ttl, self._grace = ttl, grace
         self._touched: dict[Key, tuple[float, float]] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.departed: Callable[[Endpoint], None] = lambda _endpoint: None
 
     async def register(self, socket: Socket) -> Device | None:
         """Registers the socket's device, or extends its life; None when that failed and the client was told."""
@@ -152,6 +154,8 @@ class Registrar:
         one = device.endpoint
         self._roster.remove(one)
         self._touched.pop((one.account_sid, one.client, one.endpoint_id), None)
+        if device.socket is None or not device.socket.open:
+            self.departed(one)
 
     def _refuse(self, socket: Socket, code: int, message: str) -> None:
         """Whatever was registered on the socket is not any more."""

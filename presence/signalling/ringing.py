@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from foundation.clock import Clock
+from presence.registration import Endpoint
 from presence.router_link import RouterUnreachable
 from presence.signalling import frames
 from presence.signalling.calls import Calls
@@ -101,6 +102,15 @@ class Ringing:
             if ring.sockets.get(socket.endpoint_id) is socket:
                 del ring.sockets[socket.endpoint_id]
 
+    def departed(self, endpoint: Endpoint) -> None:
+        """The device will not come back: what rings for it there has ended (I10)."""
+        for ring in self._by_identity.get((endpoint.account_sid, endpoint.client), ()):
+            if endpoint.endpoint_id in ring.rung.rung:
+                self._depart(ring, endpoint.endpoint_id)
+
+    def _depart(self, ring: Ring, endpoint_id: str) -> None:
+        self._lanes.put(ring.invite.call_sid, lambda: self._reject(ring, endpoint_id, vanished=True))
+
     def taken(self, account_sid: str, call_sid: str, socket: Socket) -> None:
         """Another device took the ringing call over by its connect token."""
         ring = self._rings.get((account_sid, call_sid))
@@ -123,7 +133,7 @@ class Ringing:
         ring = self._owned(socket, call_sid)
         if ring is None or ring.state != RINGING:
             return False
-        return self._lanes.put(call_sid, lambda: self._reject(ring, socket))
+        return self._lanes.put(call_sid, lambda: self._reject(ring, socket.endpoint_id))
 
     async def _accept(self, ring: Ring, socket: Socket, frame: frames.Answer) -> None:
         call_sid = ring.invite.call_sid
@@ -153,15 +163,14 @@ class Ringing:
             ring.sockets.pop(socket.endpoint_id, None)
             socket.send(frames.hangup(call_sid, answer.code(31008), answer.message))
 
-    async def _reject(self, ring: Ring, socket: Socket) -> None:
-        if ring.state != RINGING or socket.endpoint_id in ring.rejected:
+    async def _reject(self, ring: Ring, endpoint_id: str, **further: bool) -> None:
+        if ring.state != RINGING or endpoint_id in ring.rejected:
             return
-        ring.rejected.add(socket.endpoint_id)
-        ring.sockets.pop(socket.endpoint_id, None)
-        whose = (ring.invite.account_sid, ring.invite.client, socket.endpoint_id)
-        await self._teller.insist(
-            "rejected", *whose, call_sid=ring.invite.call_sid, ring_token=ring.invite.ring_token
-        )
+        ring.rejected.add(endpoint_id)
+        ring.sockets.pop(endpoint_id, None)
+        whose = (ring.invite.account_sid, ring.invite.client, endpoint_id)
+        call = {"call_sid": ring.invite.call_sid, "ring_token": ring.invite.ring_token}
+        await self._teller.insist("rejected", *whose, **call, **further)
 
     # The book of rings
 

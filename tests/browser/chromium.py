@@ -161,7 +161,12 @@ class Tab:
         return str((await self.do("device"))["state"])
 
     async def close(self) -> None:
+        """As a user closes a tab: the page may still say good-bye."""
         await self._browser._ask("close", page=self._number)
+
+    async def crash(self) -> None:
+        """Its process dies; it says nothing more."""
+        await self._browser._ask("crash", page=self._number)
 
 
 class TabCall:
@@ -178,7 +183,7 @@ class TabCall:
         return await self._tab.wait(event, patience, call=self._number)
 
     async def state(self) -> dict[str, Any]:
-        """`status`, `parameters`, and `custom` for the custom parameters."""
+        """`status`, `parameters`, `custom` for the custom parameters, `connectToken`."""
         state: dict[str, Any] = await self._tab.do("call", self._number)
         return state
 

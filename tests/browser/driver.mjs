@@ -1,7 +1,7 @@
 // Drives Chromium for the tests: one JSON command per line on stdin, one JSON answer per line on stdout.
 // {id, do: 'launch', flags, env} -> browser   {id, do: 'open', browser, url} -> page
 // {id, do: 'call', page, name, args} -> what window.app[name](...args) answers
-// {id, do: 'traffic', browser} -> [{url, outcome}]   {id, do: 'close', page}
+// {id, do: 'traffic', browser} -> [{url, outcome}]   {id, do: 'close' or 'crash', page}
 // Ends, with all browsers, when stdin ends.
 
 import {mkdtemp, rm} from 'node:fs/promises';
@@ -47,6 +47,10 @@ const commands = {
 
   call: ({page, name, args}) => pages[page].evaluate(([name, args]) => window.app[name](...args), [name, args]),
   traffic: ({browser}) => browsers[browser].traffic,
+  crash: ({page}) => new Promise(resolve => {
+    pages[page].once('crash', () => resolve());
+    pages[page].goto('chrome://crash').catch(() => {});
+  }),
   close: ({page}) => pages[page].close({runBeforeUnload: false}),
 };
 

@@ -75,7 +75,12 @@ const ofCall = {
   disconnect: call => call.disconnect(),
   press: (call, digits) => call.sendDigits(digits),
   send: (call, content) => call.sendMessage({content, messageType: 'user-defined-message'}),
-  call: call => ({status: call.status(), parameters: call.parameters, custom: Object.fromEntries(call.customParameters)}),
+  call: call => ({
+    status: call.status(),
+    parameters: call.parameters,
+    custom: Object.fromEntries(call.customParameters),
+    connectToken: call.connectToken,
+  }),
   hears: async call => (call.ear ??= await listen(call.getRemoteStream())).frequency(),
 };
 

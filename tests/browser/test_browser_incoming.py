@@ -58,9 +58,10 @@ def test_custom_parameters_reach_the_client(play: Play) -> None:
 def test_digits_reach_the_router(play: Play) -> None:
     async def scenario(world: World) -> None:
         alice = await world.registered()
-        _, call = await world.talking(alice)
+        caller, call = await world.talking(alice)
         await call.do("press", "12#*")
         await world.until(lambda: "presses 12#*" in world.timeline(), "digits in the timeline")
+        await world.until(lambda: caller.report().digits_received == "12#*", "the phone gets them too")
 
     play(scenario)
 
@@ -154,6 +155,35 @@ def test_a_closed_tab_ends_its_call(play: Play) -> None:
         await alice.close()
         await asyncio.wait_for(caller.ended, 20)
         await world.until(lambda: not world.alice().available, "alice is gone")
+        await world.over()
+
+    play(scenario)
+
+
+def test_a_crashed_tab_loses_its_call_after_the_grace(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, _ = await world.talking(alice)
+        await alice.crash()
+        await asyncio.wait_for(caller.ended, 20)
+        await world.over()
+
+    play(scenario)
+
+
+def test_another_device_takes_the_call_over_by_its_connect_token(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller = await world.caller(world.number())
+        ringing = await alice.incoming()
+        other = await world.tab("alice")
+        taken = await other.connect(connectToken=(await ringing.state())["connectToken"])
+        await taken.wait("accept")
+        await ringing.wait("cancel")
+        await taken.hears(CALLER_HZ)
+        await hears(caller, ALICE_HZ)
+        await taken.do("disconnect")
+        await asyncio.wait_for(caller.ended, 5)
         await world.over()
 
     play(scenario)

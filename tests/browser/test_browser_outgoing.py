@@ -72,6 +72,42 @@ def test_the_app_dials_a_phone(play: Play) -> None:
     play(scenario)
 
 
+def test_a_menu_of_the_app_hears_the_digits(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        menu = '<Gather numDigits="4" action="/done" timeout="20"><Pause length="20"/></Gather>'
+        alice = await world.tab("alice", app=world.application(menu))
+        out = await alice.connect()
+        await out.wait("accept")
+        await out.do("press", "4321")
+        assert (await world.asked("/done"))["Digits"] == "4321"
+        await out.wait("disconnect")
+        await world.over()
+
+    play(scenario)
+
+
+def test_nobody_is_there_to_be_dialled(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.tab("alice", app=world.application(DIAL_BOB))
+        out = await alice.connect()
+        assert (await world.asked("/done"))["DialCallStatus"] == "no-answer"
+        await out.wait("disconnect")
+        await world.over()
+
+    play(scenario)
+
+
+def test_an_app_that_fails_ends_the_call(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.tab("alice", app=world.application("<no such verb"))
+        out = await alice.connect()
+        await out.wait("disconnect")
+        await world.over()
+        assert (await alice.do("device"))["busy"] is False
+
+    play(scenario)
+
+
 def test_without_permission_no_call_is_made(play: Play) -> None:
     async def scenario(world: World) -> None:
         alice = await world.registered()

@@ -1,16 +1,16 @@
-"""An app that was only pointed at us tells nobody else anything (voice-sdk-protocol 8)."""
+"""An app that is pointed at us, with sounds of its own, tells nobody else anything (voice-sdk-protocol 8 and 9)."""
 
 from __future__ import annotations
 
 import asyncio
 from urllib.parse import urlsplit
 
-from tests.browser.world import Launch, Play, World
+from tests.browser.world import ALICE_HZ, Launch, Play, World
 
 
 def test_telemetry_comes_to_us_and_nobody_else_is_asked(play: Play, launch: Launch) -> None:
     async def scenario(world: World) -> None:
-        browser = await asyncio.to_thread(launch, 800)
+        browser = await asyncio.to_thread(launch, ALICE_HZ)
         alice = await world.registered(browser=browser)
         caller, call = await world.talking(alice)
         await caller.hangup()

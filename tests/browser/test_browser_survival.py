@@ -41,6 +41,21 @@ def test_the_presence_server_is_killed_in_a_call(play: Play) -> None:
     play(scenario)
 
 
+def test_the_presence_server_is_stopped_and_started_in_a_call(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, call = await world.talking(alice)
+        await asyncio.to_thread(world.deployment.stop, "presence")
+        await asyncio.to_thread(world.deployment.start, "presence")
+        await call.wait("reconnected")
+        await hears(caller, ALICE_HZ, patience=2)
+        await caller.hangup()
+        await call.wait("disconnect")
+        await world.over()
+
+    play(scenario)
+
+
 def test_the_presence_server_is_killed_while_a_call_rings(play: Play) -> None:
     async def scenario(world: World) -> None:
         alice = await world.registered()
@@ -126,5 +141,35 @@ def test_a_voice_node_that_stalls_gets_its_audio_back_by_an_ice_restart(play: Pl
         await call.wait("reconnected", 30)
         await call.hears(CALLER_HZ)
         await hears(caller, ALICE_HZ)
+
+    play(scenario)
+
+
+def test_a_killed_voice_node_ends_the_call_for_both(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, call = await world.talking(alice)
+        world.deployment.kill("voice")
+        await call.wait("disconnect")
+        await asyncio.wait_for(caller.ended, 10)
+        await world.over()
+        assert (await alice.do("device"))["busy"] is False
+
+    play(scenario)
+
+
+def test_a_hang_up_that_the_router_never_hears_of_is_ended_by_the_silence(play: Play) -> None:
+    """Signalling and router die together with the only word of it; the lost audio path is left (F, I6)."""
+
+    async def scenario(world: World) -> None:
+        alice = await world.registered()
+        caller, call = await world.talking(alice)
+        world.deployment.kill("router")
+        world.deployment.kill("presence")
+        await call.do("disconnect")
+        await alice.close()
+        await asyncio.to_thread(world.deployment.start, "router", "presence")
+        await asyncio.wait_for(caller.ended, 40)
+        await world.over()
 
     play(scenario)

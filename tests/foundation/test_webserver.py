@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from foundation.webserver import protocol
+from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.serve import AddressTaken, Listener
 from tests.foundation.webserver_world import SECONDS, Recorded, Served, Views
 
@@ -35,7 +36,9 @@ def refused(answer: requests.Response, status: int, code: int) -> None:
 
 
 def test_a_form_arrives_whole(server: Served) -> None:
-    answer = requests.post(f"{server.url}/echo", {"From": "+14155550100", "Body": "grüß"}, timeout=SECONDS).json()
+    answer = requests.post(
+        f"{server.url}/echo", {"From": "+14155550100", "Body": "grüß"}, timeout=SECONDS
+    ).json()
     assert answer["form"] == {"From": "+14155550100", "Body": "grüß"}
 
 
@@ -86,7 +89,9 @@ def test_i14_slow_headers_are_given_up(start: bytes, server: Served, monkeypatch
         assert connection.recv(65536) == b""
 
 
-def test_i14_slow_headers_of_a_second_request_are_given_up(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_i14_slow_headers_of_a_second_request_are_given_up(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
     with server.connect() as connection:
         connection.sendall(b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -97,17 +102,21 @@ def test_i14_slow_headers_of_a_second_request_are_given_up(server: Served, monke
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\n"])
 def test_i14_headers_without_end_are_refused(start: bytes, server: Served, views: Views) -> None:
-    answer = server.exchange(start, *[b"a" * 1000 + (b"" if start != b"GET / HTTP/1.1\r\n" else b": 1\r\n")] * 2000)
+    answer = server.exchange(
+        start, *[b"a" * 1000 + (b"" if start != b"GET / HTTP/1.1\r\n" else b": 1\r\n")] * 2000
+    )
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     assert views.calls == []
 
 
-def test_one_connection_serves_many_requests(server: Served) -> None:
-    with requests.Session() as session:
+def test_one_connection_serves_many_requests(server: Served, views: Views) -> None:
+    with server.connect() as connection:
         for n in range(20):
-            assert session.post(f"{server.url}/echo/{n}", data="x" * n, timeout=SECONDS).json()["length"] == n
-        pool = session.get_adapter(server.url).poolmanager.pools[("http", "127.0.0.1", server.port)] if False else None
-    assert pool is None
+            connection.sendall(
+                f"POST /echo/{n} HTTP/1.1\r\nHost: x\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n
+            )
+            assert f'"length":{n},'.encode() in connection.recv(65536)
+    assert len(views.calls) == 20
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,9 @@ def test_paths_are_decoded_once(target: str, name: str, server: Served) -> None:
     assert (body["name"], body["query"]) == (name, "q=%C3%BC+1")
 
 
-@pytest.mark.parametrize("target", [b"/echo/%FF%FE", b"/echo/%00", b"/echo/\xff", b"*", b"//", b"/%", b"http://x"])
+@pytest.mark.parametrize(
+    "target", [b"/echo/%FF%FE", b"/echo/%00", b"/echo/\xff", b"*", b"//", b"/%", b"http://x"]
+)
 def test_odd_targets_are_answered_and_break_nothing(target: bytes, server: Served) -> None:
     answer = server.exchange(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.split(b" ")[1] in (b"200", b"400", b"404")
@@ -153,7 +164,9 @@ def test_a_large_answer_arrives_whole(server: Served) -> None:
 
 def test_expect_continue(server: Served) -> None:
     with server.connect() as connection:
-        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        connection.sendall(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        )
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")
         connection.sendall(b"abc")
         assert b'"length":3' in connection.recv(65536)
@@ -168,7 +181,9 @@ def test_expect_continue(server: Served) -> None:
         ("DELETE", "/echo", 405, 20004),
     ],
 )
-def test_every_error_has_the_four_keys(method: str, path: str, status: int, code: int, server: Served) -> None:
+def test_every_error_has_the_four_keys(
+    method: str, path: str, status: int, code: int, server: Served
+) -> None:
     answer = requests.request(method, server.url + path, timeout=SECONDS)
     refused(answer, status, code)
     assert "secret" not in answer.text
@@ -178,8 +193,6 @@ def test_every_error_has_the_four_keys(method: str, path: str, status: int, code
 def test_a_broken_application_is_answered_too() -> None:
     def broken(_environ: object, _start_response: object) -> list[bytes]:
         raise RuntimeError("a secret of ours")
-
-    from foundation.webserver.bridge import WsgiBridge
 
     bridge = WsgiBridge(broken)
     with Served(bridge) as server:
@@ -235,10 +248,9 @@ def test_an_address_in_use_is_named_and_nothing_stays_open(views: Views) -> None
             pass  # the first listener was given back
 
 
-@pytest.mark.parametrize("bind", ["192.0.2.1:0", "no-such-host.invalid:0"])
-def test_an_address_that_is_not_ours_is_named(bind: str) -> None:
-    with pytest.raises(AddressTaken, match=f"cannot listen on {bind}"):
-        Listener(bind=bind).open()
+def test_an_address_that_is_not_ours_is_named() -> None:
+    with pytest.raises(AddressTaken, match="cannot listen on 192.0.2.1:0: "):
+        Listener(bind="192.0.2.1:0").open()
 
 
 def test_ipv6_is_served(views: Views) -> None:

@@ -18,7 +18,7 @@ from tests.support.deployment import Deployment, deployments
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment whose processes are killed; each test leaves it whole."""
-    yield from deployments(tmp_path_factory.mktemp("fragile"), answer_grace=1.0)
+    yield from deployments(tmp_path_factory.mktemp("fragile"))
 
 
 @pytest.fixture

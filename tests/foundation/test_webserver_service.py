@@ -1,0 +1,113 @@
+"""Service tokens, error answers and health, by Flask's test client."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from foundation.db import DatabaseClosed, DatabaseOverloaded
+from foundation.keys import SKEW, Keys
+from foundation.webserver.errors import handle_errors
+from foundation.webserver.health import health
+from foundation.webserver.service import LIFE, demand_service, service_token
+
+MASTER = "k" * 40
+ERROR_KEYS = {"code", "message", "more_info", "status"}
+
+
+def client(now_is_later_by: float = 0) -> FlaskClient:
+    app = Flask("service")
+    keys = Keys([MASTER], clock=lambda: datetime.now(UTC) + timedelta(seconds=now_is_later_by))
+    app.before_request(demand_service(keys, "presence"))
+    handle_errors(app)
+    app.add_url_rule("/", view_func=lambda: "in")
+    return app.test_client()
+
+
+TOKEN = service_token(Keys([MASTER]), "presence", "router")
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        TOKEN,
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN},Bearer {TOKEN}",
+        f"Bearer {service_token(Keys([MASTER]), 'router', 'presence')}",
+        f"Bearer {service_token(Keys(['o' * 40]), 'presence', 'router')}",
+        f"Bearer {Keys([MASTER]).sign('presence', {'iss': 'router'})}",
+        "Bearer gr\u00fc\u00df",
+        "Bearer \u00ff\u00fe",
+    ],
+)
+def test_pr9_only_our_own_servers_come_in(authorization: str) -> None:
+    answer = client().get("/", headers={"Authorization": authorization} if authorization else {})
+    assert answer.status_code == 401
+    assert set(answer.get_json()) == ERROR_KEYS
+    assert answer.get_json()["code"] == 20003
+    assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [(0, 200), (LIFE + SKEW - 2, 200), (LIFE + SKEW + 2, 401), (2 - SKEW, 200), (-SKEW - 2, 401)],
+)
+def test_i16_a_service_token_lives_five_minutes_and_bears_some_skew(later: float, status: int) -> None:
+    answer = client(later).get("/", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OperationalError("INSERT", {}, Exception("database is locked")),
+        PoolExhausted("no connection"),
+        DatabaseOverloaded("full"),
+        DatabaseClosed("stopping"),
+    ],
+)
+def test_f1_a_database_that_fails_is_503_and_says_try_again(fault: Exception) -> None:
+    app = Flask("failing")
+    handle_errors(app)
+
+    @app.get("/")
+    def view() -> str:
+        raise fault
+
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert set(answer.get_json()) == ERROR_KEYS
+    assert "INSERT" not in answer.text
+
+
+def test_health_tells_what_is_wrong() -> None:
+    def broken() -> str | None:
+        raise ZeroDivisionError
+
+    app = Flask("healthy")
+    faults: dict[str, str | None] = {"voice": None}
+    app.register_blueprint(health({"voice": lambda: faults["voice"], "database": lambda: None}))
+    http = app.test_client()
+    assert http.get("/livez").get_json() == {"status": "ok"}
+    assert http.get("/readyz").get_json() == {"status": "ok", "faults": {}}
+    faults["voice"] = "no voice node answers"
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.get_json()) == (
+        503,
+        {"status": "degraded", "faults": {"voice": "no voice node answers"}},
+    )
+    assert http.get("/livez").status_code == 200
+    assert b"python_info" in http.get("/metrics").data
+
+    app = Flask("broken")
+    app.register_blueprint(health({"database": broken}))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json()["faults"] == {"database": "the check itself failed: ZeroDivisionError"}
