@@ -92,7 +92,9 @@ class Database:
         self.url = url
         self.sqlite = parsed.get_backend_name() == "sqlite"
         if self.sqlite and parsed.database in (None, "", ":memory:"):
-            raise DatabaseUnusable(f"{url} lives in memory; name a file, such as sqlite:////var/lib/router.sqlite3")
+            raise DatabaseUnusable(
+                f"{url} lives in memory; name a file, such as sqlite:////var/lib/router.sqlite3"
+            )
         self.writer_engine = _engine(url, self.sqlite, writing=True, size=writers)
         self.reader_engine = _engine(url, self.sqlite, writing=False, size=readers)
         self._writers = [_Writer(self.writer_engine, n) for n in range(1 if self.sqlite else writers)]

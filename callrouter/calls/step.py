@@ -136,7 +136,9 @@ class _Stepper(Draft):
         """A client's leg whose devices all declined or vanished is over; before `Rang` we don't know of all of them."""
         leg = self.session.legs[name]
         if leg.status is Status.RINGING and leg.identity and set(leg.endpoints) <= set(leg.declined):
-            cause = Cause.SOCKET_LOST if leg.vanished else Cause.REJECTED  # busy means that all declined (PR-55)
+            cause = (
+                Cause.SOCKET_LOST if leg.vanished else Cause.REJECTED
+            )  # busy means that all declined (PR-55)
             self.gone(leg, h.Gone(at=self.at, leg=name, cause=cause))
 
     def took(self, leg: Leg, happening: h.Took) -> None:

@@ -20,6 +20,7 @@ from foundation.webserver.protocol import HttpProtocol
 
 FRAME_LIMIT = 64 * 1024
 DRAIN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ssl_certfile=listener.certificate or None,
         ssl_keyfile=listener.key or None,

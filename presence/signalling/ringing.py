@@ -6,6 +6,7 @@ dropped the call by then). Who won is the router's decision (PR-52); here the lo
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -163,14 +164,16 @@ class Ringing:
             ring.sockets.pop(socket.endpoint_id, None)
             socket.send(frames.hangup(call_sid, answer.code(31008), answer.message))
 
-    async def _reject(self, ring: Ring, endpoint_id: str, **further: bool) -> None:
+    async def _reject(self, ring: Ring, endpoint_id: str, *, vanished: bool = False) -> None:
         if ring.state != RINGING or endpoint_id in ring.rejected:
             return
         ring.rejected.add(endpoint_id)
         ring.sockets.pop(endpoint_id, None)
         whose = (ring.invite.account_sid, ring.invite.client, endpoint_id)
-        call = {"call_sid": ring.invite.call_sid, "ring_token": ring.invite.ring_token}
-        await self._teller.insist("rejected", *whose, **call, **further)
+        call: dict[str, Any] = {"call_sid": ring.invite.call_sid, "ring_token": ring.invite.ring_token}
+        if vanished:
+            call["vanished"] = True
+        await self._teller.insist("rejected", *whose, **call)
 
     # The book of rings
 

@@ -23,7 +23,10 @@ def views() -> Views:
 
 
 @pytest.fixture
-def server(views: Views) -> Iterator[Served]:
+def server(views: Views, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Closes a quiet connection soon, so that a test can read to the end."""
+    monkeypatch.setattr(serve, "KEEP_ALIVE_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
     bridge = views.bridge(body_limit=1000, body_seconds=0.5)
     with Served(bridge) as served:
         yield served

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from foundation.webserver import protocol, serve
 from tests.foundation.webserver_world import Served, Views
 
 HIDDEN = b"GET /echo/hidden HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -61,7 +62,10 @@ def views() -> Views:
 
 
 @pytest.fixture
-def server(views: Views) -> Iterator[Served]:
+def server(views: Views, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Closes a quiet connection soon, so that a test can read to the end."""
+    monkeypatch.setattr(serve, "KEEP_ALIVE_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
     bridge = views.bridge(body_limit=1000, body_seconds=0.5)
     with Served(bridge) as served:
         yield served

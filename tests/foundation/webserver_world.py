@@ -86,12 +86,11 @@ class Served:
         return socket.create_connection(("127.0.0.1", self.port), SECONDS)
 
     def exchange(self, *pieces: bytes) -> bytes:
-        """Sends the pieces, ends the sending side, and answers with all that came back."""
+        """Sends the pieces and answers with all that comes back until the server closes."""
         with self.connect() as connection:
             with suppress(OSError):  # the server may have refused and closed already
                 for piece in pieces:
                     connection.sendall(piece)
-                connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
 
 

@@ -7,7 +7,7 @@ come back by themselves (PR-81, F15, F19).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,18 +17,13 @@ from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.phone.call import PhoneCall
 from callrouter.phone.phone import Phone
-from tests.support.deployment import Deployment, Tenant, deployments
+from tests.support.deployment import Deployment, Tenant
 from tests.support.origin import Origin, reply
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(300)]
 
 ALICE = b"<Response><Dial timeout='20'><Client>alice</Client></Dial></Response>"
 PATIENCE = 25.0
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    yield from deployments(tmp_path_factory.mktemp("presence-kill"))
 
 
 class Stage:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,18 +18,13 @@ from callrouter import models
 from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.phone.call import PhoneCall
-from tests.support.deployment import Deployment, Tenant, deployments
+from tests.support.deployment import Deployment, Tenant
 from tests.support.origin import Origin, Received, reply
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(2400)]
 
 PATIENCE = 20.0
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    yield from deployments(tmp_path_factory.mktemp("kill"))
 
 
 class Scene:

@@ -171,9 +171,7 @@ class Scene:
 
     def outbox(self) -> list[Any]:
         """Outbox entries, but for callbacks that an app would not take: those are tried for days."""
-        return [
-            row for row in self.rows(models.Outbox) if not (row.kind == "callback" and row.attempts)
-        ]
+        return [row for row in self.rows(models.Outbox) if not (row.kind == "callback" and row.attempts)]
 
     def _ringing(self) -> list[Any]:
         left: list[Any] = []

@@ -29,7 +29,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "answers 404": (reply(404), "11200"),
     "closes": ([CLOSE], "11206"),
     "resets": ([RESET], "11206"),
-    "cut short": (reply(body=b"<Response/>", length=500) + [CLOSE], "11206"),
+    "cut short": ([*reply(body=b"<Response/>", length=500), CLOSE], "11206"),
     "HTML": (reply(body=b"<html><body>Hello</body></html>"), "12102"),
     "wrong type": (
         [b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 4\r\n\r\n\x89PNG"],
@@ -248,6 +248,4 @@ def test_private_address_is_refused_without_an_allow_list(tmp_path_factory: pyte
 
 def _number(scene: Scene, answer: Answer) -> str:
     scene.app.answers["/voice"] = _fresh(answer)
-    return scene.tenant.number(
-        scene.app.url("/voice") + QUICK, voice_fallback_url=scene.app.url("/fallback")
-    )
+    return scene.tenant.number(scene.app.url("/voice") + QUICK, voice_fallback_url=scene.app.url("/fallback"))

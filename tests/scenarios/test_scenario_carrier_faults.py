@@ -308,7 +308,9 @@ async def test_carrier_that_is_down_when_it_shall_dial(scene: Scene) -> None:
     """12400 after a few tries, some seconds in all; the document goes on."""
     app = scene.application("PLACEHOLDER")
     owned = scene.tenant.number()
-    scene.app.answers["/app"] = f"<Response><Dial callerId='{owned}' action='/done'>{CALLEE}</Dial></Response>"
+    scene.app.answers["/app"] = (
+        f"<Response><Dial callerId='{owned}' action='/done'>{CALLEE}</Dial></Response>"
+    )
     scene.app.answers["/done"] = "<Response/>"
     async with scene.carrier():
         pass  # known to the router, and gone

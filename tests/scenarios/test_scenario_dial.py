@@ -80,7 +80,12 @@ async def test_sequential_nouns_ring_one_after_the_other(scene: Scene) -> None:
     async with scene.carrier(script=busy) as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number)
         ringing = await within(5, phone.incoming())
-        legs = {number: "in-progress", CALLEE: "busy", "client:nobody": "no-answer", "client:alice": "ringing"}
+        legs = {
+            number: "in-progress",
+            CALLEE: "busy",
+            "client:nobody": "no-answer",
+            "client:alice": "ringing",
+        }
         await scene.until(lambda: scene.statuses() == legs, "alice rings")
         await ringing.answer()
         await within(5, call.answered)
@@ -158,9 +163,7 @@ async def test_time_limit_ends_the_talk(scene: Scene) -> None:
 
 async def test_answer_on_bridge_lets_the_caller_ring_until_the_callee_answers(scene: Scene) -> None:
     """twilio-surface 9.4 row 22."""
-    number = scene.number(
-        f"<Response><Dial answerOnBridge='true'>{scene.client('alice')}</Dial></Response>"
-    )
+    number = scene.number(f"<Response><Dial answerOnBridge='true'>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
         ringing = await within(5, phone.incoming())
@@ -234,9 +237,7 @@ async def test_client_call_to_a_phone_needs_a_number_to_show(scene: Scene) -> No
 async def test_foreign_number_is_no_caller_id(scene: Scene) -> None:
     """A number that another account owns can't be shown (13214); nobody is dialled."""
     foreign = Scene(scene.deployment, scene.app).tenant.number()
-    number = scene.number(
-        f"<Response><Dial action='/done' callerId='{foreign}'>{CALLEE}</Dial></Response>"
-    )
+    number = scene.number(f"<Response><Dial action='/done' callerId='{foreign}'>{CALLEE}</Dial></Response>")
     scene.app.answers["/done"] = "<Response/>"
     async with scene.carrier(script=TALKS) as carrier:
         await carrier.call(CALLER, number)

@@ -94,9 +94,7 @@ async def test_new_twiml_for_the_callee_takes_it_out_of_the_dial(scene: Scene) -
         ringing = await within(5, phone.incoming())
         await ringing.answer()
         assert await ringing.heard(0.3) == CALLER_HZ
-        await _update(
-            scene, ringing.parameters["CallSid"], twiml="<Response><Pause length='3'/></Response>"
-        )
+        await _update(scene, ringing.parameters["CallSid"], twiml="<Response><Pause length='3'/></Response>")
         await scene.form("/done")
         assert (await within(5, call.ended)).by == "router"
         assert not ringing.over
