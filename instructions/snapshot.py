@@ -80,6 +80,8 @@ def loads(stored: str) -> State:
 
 
 def _encode(value: object) -> object:
+    if value is None or type(value) in (str, int, bool):  # most are; a state is stored at each step of a call
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__} | {
             row.name: _encode(getattr(value, row.name)) for row in fields(value)

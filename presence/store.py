@@ -172,34 +172,21 @@ class Store:
         *,
         endpoint_id: str = "",
         sid: str = "",
-        expired_only: bool = False,
     ) -> "Future[list[Endpoint]]":
         """Removes an endpoint by its id or its SID; nothing happens when it is not there (PR-15)."""
 
         def work(connection: Connection) -> list[Endpoint]:
             known = connection.execute(_KNOWN, {"account": account_sid, "client": client})
-            gone = [
-                one
-                for one in map(_endpoint, known)
-                if (one.sid == sid or one.endpoint_id == endpoint_id) and not (expired_only and one.live(now))
-            ]
+            gone = [one for one in map(_endpoint, known) if one.sid == sid or one.endpoint_id == endpoint_id]
             self._remove(connection, gone, Change.UNREGISTERED, now)
             return gone
-
-        return self.database.write(work, account_sid)
-
-    def revoke(self, account_sid: str, key_sid: str | None, now: float) -> "Future[list[Endpoint]]":
-        """Ends the registrations that were made with a key, or all of the account's (PR-7)."""
-
-        def work(connection: Connection) -> list[Endpoint]:
-            return self.revoke_in(connection, account_sid, key_sid, now)
 
         return self.database.write(work, account_sid)
 
     def revoke_in(
         self, connection: Connection, account_sid: str, key_sid: str | None, now: float
     ) -> list[Endpoint]:
-        """`revoke` as a part of another unit of work."""
+        """Ends the registrations that were made with a key, or all of the account's (PR-7); part of a unit of work."""
         which = select(endpoints).where(endpoints.c.account_sid == account_sid)
         if key_sid is not None:
             which = which.where(endpoints.c.key_sid == key_sid)

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import DBAPIError
 
 from callrouter.calls.engine import Also, Engine
-from callrouter.calls.happenings import Happening
-from callrouter.calls.store import OutboxRow
+from callrouter.calls.happenings import DocumentMissing, Gone, Happening
+from callrouter.calls.status import Cause
+from callrouter.calls.store import OutboxRow, Overtaken
 from callrouter.models import Outbox
 from foundation.db import Database
 from foundation.failpoints import failpoint
@@ -24,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 CRASHES = 5
 """Tries of an entry whose executor raises what it should not: then it is dropped, loudly (F43)."""
+DISPENSABLE = ("ring", "ringback", "press")
+"""Kinds without which a call can go on."""
+PLATFORM_FAULT = 12400
 CLAIM_SECONDS = 0.5
 CLAIM_BATCH = 100
 
@@ -106,7 +111,7 @@ class Dispatcher:
             except Exception:
                 log.exception("executor failed", kind=row["kind"], entry=row["id"], call_sid=row["call_sid"])
                 if row["attempts"] + 1 >= CRASHES:
-                    await self._engine.complete(row, None)
+                    await self._give_up(row)
                     return
                 pause = Later(2.0 ** row["attempts"])
                 await self._postpone(row, pause)
@@ -119,8 +124,40 @@ class Dispatcher:
     async def _complete(self, row: OutboxRow, done: Done) -> None:
         try:
             await self._engine.complete(row, done.happening, done.also)
+        except Overtaken:
+            pass  # the call's new owner has the entry too
         except Exception:
             log.exception("could not record what was done", kind=row["kind"], entry=row["id"])
+            await self._give_up(row)
+
+    async def _give_up(self, row: OutboxRow) -> None:
+        """Drops an entry that can't be carried out; the call hears of it, so that nobody waits for it (I6)."""
+        try:
+            await self._engine.complete(row, self._dropped(row))
+        except Exception:
+            log.exception("an entry can't even be dropped", kind=row["kind"], entry=row["id"])
+
+    def _dropped(self, row: OutboxRow) -> Happening | None:
+        wanted, at, reason = (
+            row["payload"],
+            self._engine.now(),
+            "callrouter could not do it; its log says why",
+        )
+        if row["kind"] == "fetch":
+            return DocumentMissing(
+                at=at,
+                program=wanted["program"],
+                fetch=wanted["fetch"],
+                url=wanted["url"],
+                code=PLATFORM_FAULT,
+                reason=reason,
+            )
+        if "leg" not in wanted or row["kind"] in DISPENSABLE:
+            return None
+        detail = f"{row['kind']}: {reason}"
+        return Gone(
+            at=at, leg=wanted["leg"], cause=Cause.FAILED, code=PLATFORM_FAULT, detail=detail, far=False
+        )
 
     async def _postpone(self, row: OutboxRow, later: Later) -> None:
         row["attempts"] += 1
@@ -143,24 +180,25 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         """Takes entries that other processes wrote without an owner, such as the command line's."""
-        unclaimed = (
-            select(Outbox.__table__)
-            .where(Outbox.owner == "")
-            .order_by(Outbox.due_at, Outbox.position)
-            .limit(CLAIM_BATCH)
-        )
+        free = Outbox.owner == ""
+        oldest = select(Outbox.id).where(free).order_by(Outbox.due_at, Outbox.position)
 
-        def unit(connection: Any) -> list[OutboxRow]:
-            rows = [{**row, "owner": self._engine.owner} for row in connection.execute(unclaimed).mappings()]
-            ids = [row["id"] for row in rows]
-            connection.execute(update(Outbox).where(Outbox.id.in_(ids)).values(owner=self._engine.owner))
-            return rows
+        def waiting() -> bool:
+            with self._database.read() as connection:
+                return connection.execute(oldest.limit(1)).first() is not None
+
+        def unit(connection: Connection) -> list[OutboxRow]:
+            ids = connection.execute(oldest.limit(CLAIM_BATCH)).scalars().all()
+            mine = update(Outbox).where(Outbox.id.in_(ids), free)  # another router may have been quicker
+            rows = connection.execute(mine.values(owner=self._engine.owner).returning(*Outbox.__table__.c))
+            return sorted(map(dict, rows.mappings()), key=lambda row: (row["due_at"], row["position"]))
 
         while True:
-            with self._database.read() as connection:
-                found = connection.execute(select(Outbox.id).where(Outbox.owner == "").limit(1)).first()
-            if found:
-                self.submit(await self._engine.persist(unit, ""))
+            try:
+                if await asyncio.to_thread(waiting):
+                    self.submit(await self._engine.persist(unit, ""))
+            except DBAPIError as error:
+                log.warning("waiting for the database", error=str(error.orig))
             await asyncio.sleep(CLAIM_SECONDS)
 
     def _keep(self, work: Any) -> None:

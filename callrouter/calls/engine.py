@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 RENEW_SECONDS = 10
 DATABASE_RETRY_SECONDS = 1.0
+STRIKE_SECONDS = 0.02
+"""How long finished outbox entries are gathered before they are struck off."""
 
 Also = Callable[[Connection], None]
 
@@ -70,6 +73,7 @@ class Engine:
         self._calls: dict[str, str] = {}
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._struck: list[tuple[OutboxRow, Also | None]] = []
         self.carry_out: Callable[[Sequence[OutboxRow]], None] = lambda rows: None
 
     # -- life
@@ -85,6 +89,7 @@ class Engine:
     async def stop(self) -> None:
         for handle in self._timers.values():
             handle.cancel()
+        self._write_struck()
         tasks = [*self._background, *(actor.task for actor in self._actors.values())]
         for task in tasks:
             task.cancel()
@@ -145,20 +150,29 @@ class Engine:
     # -- inside
 
     def _strike_off(self, row: OutboxRow, also: Also | None) -> None:
-        """Nobody waits for this: after a crash before its commit, the entry goes out again, which is harmless (I7)."""
-        loop = asyncio.get_running_loop()
+        """Nobody waits for this, so it joins the commits of others a moment later. After a crash before its commit the
+        entry goes out again, which is harmless (I7)."""
+        self._struck.append((row, also))
+        if len(self._struck) == 1:
+            asyncio.get_running_loop().call_later(STRIKE_SECONDS, self._write_struck)
 
-        def unit(connection: Connection) -> None:
-            _strike(connection, row, also)
+    def _write_struck(self) -> None:
+        """Each is a unit of its own: one that can't be stored takes no other with it."""
+        struck, self._struck = self._struck, []
+        for row, also in struck:
+            self._write_aside(partial(_strike, row=row, also=also), row["call_sid"])
+
+    def _write_aside(self, unit: Callable[[Connection], None], key: str) -> None:
+        loop = asyncio.get_running_loop()
 
         def check(done: Future[None]) -> None:
             if not done.cancelled() and done.exception():
-                loop.call_soon_threadsafe(self._keep, self.persist(unit, row["call_sid"]))
+                loop.call_soon_threadsafe(self._keep, self.persist(unit, key))
 
         try:
-            self._database.write(unit, row["call_sid"]).add_done_callback(check)
+            self._database.write(unit, key).add_done_callback(check)
         except DatabaseOverloaded:
-            self._keep(self.persist(unit, row["call_sid"]))
+            self._keep(self.persist(unit, key))
 
     async def _apply(
         self,

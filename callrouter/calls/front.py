@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from callrouter.calls import happenings as h
 from callrouter.calls.engine import Engine, Receipt
 from callrouter.calls.routing import Target
-from callrouter.calls.session import CallSession
+from callrouter.calls.session import OWN, CallSession
 from callrouter.calls.status import Status
 from callrouter.models import Call, Session
 from foundation.db import Database
@@ -95,6 +95,8 @@ class Front:
         fallback_method: str,
     ) -> None:
         leg = self._live_leg(account_sid, call_sid)
+        if leg.name != OWN and not leg.answered:
+            raise ApiError(400, NOT_LIVE, "Call is not in-progress. Cannot redirect.")
         request = h.ReplaceRequested(
             at=self._engine.now(),
             leg=leg.name,

@@ -117,7 +117,7 @@ class Legs:
 
     async def ringback(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
         """The caller was answered already, so the ringing that it hears is ours."""
-        if not any(other.bridged and other.live for other in session.legs.values()):
+        if not session.joined_to(leg):
             await self._voice.request("leg.play", request_id=row["id"], leg=leg.call_sid, tone="ringback")
         return Done()
 

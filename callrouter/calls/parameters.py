@@ -40,7 +40,7 @@ def standard(session: CallSession, leg: Leg) -> Parameters:
         "Direction": leg.direction,
     }
     if leg is not session.own:
-        return {**parameters, "ParentCallSid": session.call_sid}
+        return {**parameters, "ParentCallSid": session.dialler(leg).call_sid}
     return {**session.webhook_parameters, **parameters}
 
 

@@ -91,7 +91,9 @@ def _claim(connection: Connection, name: str, owner: Owner, now: float) -> Found
 
 def _abandon(connection: Connection, account_sid: str, call_sid: str, now: float) -> None:
     """Ends a call whose snapshot this release can't read, rather than guess where it was."""
-    legs = (Call.account_sid == account_sid, or_(Call.sid == call_sid, Call.parent_call_sid == call_sid))
+    children = select(Call.sid).where(Call.account_sid == account_sid, Call.parent_call_sid == call_sid)
+    family = or_(Call.sid == call_sid, Call.sid.in_(children), Call.parent_call_sid.in_(children))
+    legs = (Call.account_sid == account_sid, family)
     live = Call.status.in_([status.value for status in FOLLOWS])
     ended = {
         "status": Status.FAILED.value,

@@ -53,6 +53,8 @@ class Leg:
     ended_because: str = ""
     """the cause of its end (callrouter.calls.status.Cause)"""
     bridged: bool = False
+    dialled_by: str = ""
+    """the leg whose program dialled this one; a dialled leg may be given a program of its own by REST"""
 
     @property
     def live(self) -> bool:
@@ -92,14 +94,19 @@ class CallSession:
     def leg_of(self, call_sid: str) -> Leg | None:
         return next((leg for leg in self.legs.values() if leg.call_sid == call_sid), None)
 
+    def dialler(self, leg: Leg) -> Leg:
+        """The leg that dialled this one: itself for the parent."""
+        return self.legs[leg.dialled_by]
+
     def joined_to(self, leg: Leg) -> Leg | None:
-        """The live leg that hears this one, if any; a leg with a program of its own has left its dial."""
-        dialled = (
-            one for one in self.legs.values() if one.bridged and one.live and one.name not in self.programs
-        )
-        if leg.name == OWN:
-            return next(dialled, None)
-        return self.own if leg in dialled and self.own.live else None
+        """The live leg that hears this one, if any."""
+        for one in self.legs.values():
+            if one.bridged and one.live:
+                pair = (one, self.dialler(one))
+                if leg in pair:
+                    other = pair[leg is one]
+                    return other if other.live else None
+        return None
 
     def with_leg(self, leg: Leg) -> "CallSession":
         return replace(self, legs={**self.legs, leg.name: leg})

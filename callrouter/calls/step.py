@@ -38,11 +38,11 @@ class _Stepper(Draft):
         self.rang_out = isinstance(happening, h.TimerDue)
 
     def end_orphans(self) -> None:
-        """When the caller is gone, a leg that no program wants any more is ended too."""
-        if not self.session.own.live:
-            for leg in self.session.legs.values():
-                if leg.live and leg.name not in self.session.programs:
-                    self.end(leg, Cause.CANCELED, tell_far=True)
+        """When its dialler is gone, a leg that no program wants any more is ended too."""
+        for leg in self.session.legs.values():
+            orphan = not self.session.dialler(leg).live and leg.name not in self.session.programs
+            if leg.live and orphan:
+                self.end(leg, Cause.CANCELED, tell_far=True)
 
     # -- what happened
 
@@ -116,7 +116,7 @@ class _Stepper(Draft):
                 self.line(self.face(leg), "router", f"presses {digits}")
                 self.pass_on(leg, digits)
                 screened = leg.name in self.session.programs
-                program, name = (leg.name, OWN) if screened else (OWN, leg.name)
+                program, name = (leg.name, OWN) if screened else (leg.dialled_by, _local(leg))
                 self.tell(program, e.DigitsReceived(at=self.at, leg=name, digits=digits))
             case h.Said(content=content):
                 self.line(self.face(leg), "router", "message", content=content)
@@ -124,21 +124,20 @@ class _Stepper(Draft):
                 self.adjust(leg, happening)
             case h.EndRequested():
                 self.gone(leg, h.Gone(at=self.at, leg=leg.name, cause=Cause.API, far=False))
-            case h.ReplaceRequested() if leg.live:
+            case h.ReplaceRequested() if leg.live and (leg.answered or leg.name == OWN):
                 self.replace_document(leg, happening)
 
     def rang(self, leg: Leg, endpoints: tuple[str, ...]) -> None:
         if self.move(replace(leg, endpoints=endpoints), Status.RINGING):
-            self.tell(OWN, e.LegRinging(at=self.at, leg=leg.name))
+            self.tell(leg.dialled_by, e.LegRinging(at=self.at, leg=_local(leg)))
             self.give_up_if_nobody_rings(leg.name)
 
     def give_up_if_nobody_rings(self, name: str) -> None:
         """A client's leg whose devices all declined or vanished is over; before `Rang` we don't know of all of them."""
         leg = self.session.legs[name]
         if leg.status is Status.RINGING and leg.identity and set(leg.endpoints) <= set(leg.declined):
-            cause = (
-                Cause.SOCKET_LOST if leg.vanished else Cause.REJECTED
-            )  # busy means that all declined (PR-55)
+            # Busy means that all declined (PR-55).
+            cause = Cause.SOCKET_LOST if leg.vanished else Cause.REJECTED
             self.gone(leg, h.Gone(at=self.at, leg=name, cause=cause))
 
     def took(self, leg: Leg, happening: h.Took) -> None:
@@ -152,7 +151,7 @@ class _Stepper(Draft):
         if self.move(replace(leg, endpoints=endpoints or leg.endpoints), Status.IN_PROGRESS):
             if happening.sdp:
                 self.send("accept", leg, sdp=happening.sdp)
-            self.tell(OWN, e.LegAnswered(at=self.at, leg=leg.name))
+            self.tell(leg.dialled_by, e.LegAnswered(at=self.at, leg=_local(leg)))
 
     def gone(self, leg: Leg, happening: h.Gone) -> None:
         if not leg.live:
@@ -164,7 +163,7 @@ class _Stepper(Draft):
             self.tell(OWN, e.HungUp(at=self.at))
         else:
             status = leg_status(self.session.legs[leg.name].status)
-            self.tell(OWN, e.LegEnded(at=self.at, leg=leg.name, status=status))
+            self.tell(leg.dialled_by, e.LegEnded(at=self.at, leg=_local(leg), status=status))
 
     def pass_on(self, leg: Leg, digits: str) -> None:
         """A client's keys come beside its audio; a phone's travel in it, and the voice node passes them on."""
@@ -190,9 +189,10 @@ class _Stepper(Draft):
 
     def replace_document(self, leg: Leg, request: h.ReplaceRequested) -> None:
         self.line("rest", "router", "another document", leg=leg.name, url=request.url or "")
-        if leg.name == OWN:
+        running = self.session.programs.get(leg.name)
+        if running is not None and running.role is Role.CALL:
             self.tell(
-                OWN,
+                leg.name,
                 e.Replaced(
                     at=self.at,
                     url=request.url,
@@ -203,7 +203,7 @@ class _Stepper(Draft):
                 ),
             )
             return
-        # A dialled leg leaves its Dial for a program of its own; the parent's Dial is over.
+        # A dialled leg leaves its Dial for a program of its own; the Dial is over.
         program = new_session(
             url=request.url or "",
             method=request.method,
@@ -214,8 +214,10 @@ class _Stepper(Draft):
             role=Role.CALL,
         )
         self.session = self.session.with_program(leg.name, program)
+        self.keep(replace(leg, bridged=False))
         self.send("unbridge", leg)
-        self.tell(OWN, e.LegEnded(at=self.at, leg=leg.name, status=e.LegStatus.COMPLETED))
+        ended = e.LegEnded(at=self.at, leg=_local(leg), status=e.LegStatus.COMPLETED)
+        self.tell(leg.dialled_by, ended)
         self.tell(leg.name, e.Started(at=self.at))
 
     # -- what the language wants
@@ -242,18 +244,19 @@ class _Stepper(Draft):
                     leg, Cause.BUSY if reason == "busy" else Cause.NO_ANSWER, tell_far=True, reason=reason
                 )
             case c.StartLeg():
-                self.start(command)
+                self.start(leg, command)
             case c.CancelLeg(leg=name) | c.HangUp(leg=name):
-                dialled = self.session.legs[name]
+                dialled = self.dialled(leg, name)
                 unanswered = Cause.NO_ANSWER if self.rang_out else Cause.CANCELED
                 cause = Cause.NORMAL if dialled.answered else unanswered
                 self.end(dialled, cause, tell_far=True)
             case c.ScreenLeg(leg=name, url=url, method=method):
                 whisper = new_session(url=url, method=method, answered=True, role=Role.SCREENING)
-                self.session = self.session.with_program(name, whisper)
-                self.tell(name, e.Started(at=self.at))
+                screened = self.dialled(leg, name).name
+                self.session = self.session.with_program(screened, whisper)
+                self.tell(screened, e.Started(at=self.at))
             case c.Bridge(leg=name):
-                dialled = replace(self.session.legs[name], bridged=True)
+                dialled = replace(self.dialled(leg, name), bridged=True)
                 self.keep(dialled)
                 self.line("router", self.face(dialled), "connected")
                 self.send("bridge", dialled, legs=[leg.call_sid, dialled.call_sid])
@@ -271,7 +274,7 @@ class _Stepper(Draft):
     def fetch(self, leg: Leg, command: c.Fetch) -> None:
         extra = dict(command.params)
         if command.leg is not None:
-            dialled = self.session.legs[command.leg]
+            dialled = self.dialled(leg, command.leg)
             extra["DialCallSid"] = dialled.call_sid
             if dialled.ended_because in SIP_CODES and not dialled.answered:
                 extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
@@ -293,8 +296,14 @@ class _Stepper(Draft):
             )
         )
 
-    def start(self, command: c.StartLeg) -> None:
-        own = self.session.own
+    def dialled(self, dialler: Leg, name: str) -> Leg:
+        """The leg that this one's program calls so: each program counts its legs from the start."""
+        return self.session.legs[self.full_name(dialler, name)]
+
+    def full_name(self, dialler: Leg, name: str) -> str:
+        return name if dialler.name == OWN else f"{[*self.session.legs].index(dialler.name)}.{name}"
+
+    def start(self, own: Leg, command: c.StartLeg) -> None:
         client = isinstance(command.noun, c.ClientTarget)
         target = (
             f"client:{command.noun.identity}"
@@ -302,7 +311,8 @@ class _Stepper(Draft):
             else command.noun.number
         )
         leg = Leg(
-            name=command.leg,
+            name=self.full_name(own, command.leg),
+            dialled_by=own.name,
             call_sid=self.new_sid(),
             direction="outbound-dial",
             from_=command.caller_id or own.from_,
@@ -331,7 +341,7 @@ class _Stepper(Draft):
             self.session = self.session.with_program(leg.name, None)
             if state.role is Role.SCREENING:
                 accepted = reason is c.FinishReason.END_OF_DOCUMENT
-                self.tell(OWN, e.LegScreened(at=self.at, leg=leg.name, accepted=accepted))
+                self.tell(leg.dialled_by, e.LegScreened(at=self.at, leg=_local(leg), accepted=accepted))
                 return
         if self.session.legs[leg.name].live:
             failed = reason is c.FinishReason.APPLICATION_ERROR
@@ -343,6 +353,11 @@ class _Stepper(Draft):
         if leg.name != OWN and leg.name in self.session.programs:
             self.tell(leg.name, e.HungUp(at=self.at))
             self.session = self.session.with_program(leg.name, None)
+
+
+def _local(leg: Leg) -> str:
+    """What the program that dialled the leg calls it."""
+    return leg.name.rpartition(".")[2]
 
 
 def _at_line(message: str, line: int | None) -> str:

@@ -196,7 +196,7 @@ def _call_row(session: CallSession, change: Change, at: float) -> dict[str, Any]
     return {
         "account_sid": session.account_sid,
         "sid": leg.call_sid,
-        "parent_call_sid": None if own else session.call_sid,
+        "parent_call_sid": None if own else session.dialler(leg).call_sid,
         "leg": leg.name,
         "direction": leg.direction,
         "from": leg.from_,

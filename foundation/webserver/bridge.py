@@ -123,6 +123,7 @@ def _refusal(status: int, code: int, message: str) -> Response:
         (b"content-type", b"application/json"),
         (b"content-length", length),
         (b"connection", b"close"),
+        *([(b"retry-after", b"1")] if status == 503 else []),
     ]
     return status, headers, body
 

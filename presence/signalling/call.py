@@ -20,6 +20,7 @@ class Call:
     lane: str
     call_sid: str = ""
     temporary_sid: str = ""
+    named: bool = False  # whether the device of an outgoing call was told its SID
     ufrag: str = ""
     socket: Socket | None = None
     over: bool = False

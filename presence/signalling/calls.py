@@ -132,12 +132,15 @@ class Calls:
 
     def _text(self, call: Call, frame: dict[str, Any]) -> str:
         kind, call_sid = frame["type"], call.call_sid
+        if kind in ("ringing", "answer"):
+            call.named = True
         if kind == "ringing":
             return frames.ringing(call_sid, frame.get("sdp"))
         if kind == "answer":
             return frames.answer(call_sid, self._token(call), frame.get("sdp"))
         if kind == "hangup":
-            return frames.hangup(call_sid, frame.get("code"), frame.get("message"))
+            known = call_sid if call.named else call.temporary_sid or call_sid
+            return frames.hangup(known, frame.get("code"), frame.get("message"))
         if kind == "cancel":
             return frames.cancel(call_sid)
         if kind == "error":

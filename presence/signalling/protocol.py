@@ -12,7 +12,6 @@
 * The heartbeat is ours to send; a client that is silent for DEAD seconds is gone.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -204,8 +203,3 @@ class Connection:
             self.phase = Phase.CLOSED
             return [Close(code=1008, reason="too many frames")]
         return [Send(text=frames.error(Refusal.RATE.value.signal, Refusal.RATE.value.message))]
-
-
-def texts(actions: Iterable[Action]) -> list[str]:
-    """The frames among the actions."""
-    return [action.text for action in actions if isinstance(action, Send)]

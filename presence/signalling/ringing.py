@@ -23,6 +23,7 @@ from presence.signalling.teller import Teller
 
 log = structlog.get_logger(__name__)
 
+LONGEST = 3_600.0  # seconds that anything rings; a Dial's timeout is 600 at most
 LINGER = 30.0  # seconds for which an ended invite can still tell a late answer why
 
 
@@ -209,7 +210,7 @@ class Ringing:
         ring = Ring(invite=invite, rung=rung, stored=stored)
         self._rings[invite.account_sid, invite.call_sid] = ring
         self._by_identity.setdefault((invite.account_sid, invite.client), []).append(ring)
-        left = max(0.0, invite.expires_at - self._clock().timestamp())
+        left = min(max(0.0, invite.expires_at - self._clock().timestamp()), LONGEST)
         asyncio.get_running_loop().call_later(left, self._expire, ring)
         return ring
 
@@ -226,7 +227,9 @@ class Ringing:
         ring.sockets.clear()
 
     def _drop(self, ring: Ring) -> None:
-        self._rings.pop((ring.invite.account_sid, ring.invite.call_sid), None)
+        key = (ring.invite.account_sid, ring.invite.call_sid)
+        if self._rings.get(key) is ring:
+            del self._rings[key]
         identity = (ring.invite.account_sid, ring.invite.client)
         rings = self._by_identity.get(identity, [])
         if ring in rings:

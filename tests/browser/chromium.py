@@ -14,6 +14,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from typing import Any
 HERE = Path(__file__).parent
 SDK = HERE / "node_modules" / "@twilio" / "voice-sdk" / "dist" / "twilio.min.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
-PATIENCE = 15.0
-"""Seconds for an event in a page."""
+PATIENCE = 25.0
+"""Seconds for an event in a page; the SDK itself may pause for up to 20 before it reconnects."""
 COMMAND_SECONDS = 45.0
 """Seconds for a command to the driver; a page's own waits are shorter."""
 
@@ -73,14 +74,18 @@ class Driver:
         answer.set_running_or_notify_cancel()  # who stops waiting leaves it to be answered all the same
         self._waiting[number] = answer
         assert self._process.stdin
-        self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps({"id": number, "do": what, **fields}) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise PageFault("the driver has ended: see what it wrote to standard error") from error
         return answer
 
     def close(self) -> None:
         """Ends the browsers and removes their profiles."""
         assert self._process.stdin
-        self._process.stdin.close()
+        with suppress(OSError):  # it has ended by itself
+            self._process.stdin.close()
         try:
             self._process.wait(COMMAND_SECONDS)
         finally:

@@ -25,12 +25,9 @@ const commands = {
       permissions: ['microphone'],
     });
     const traffic = [];
-    context.on('requestfinished', async request => {
-      traffic.push({url: request.url(), method: request.method(), outcome: (await request.response())?.status()});
-    });
-    context.on('requestfailed', request => {
-      traffic.push({url: request.url(), method: request.method(), outcome: request.failure().errorText});
-    });
+    const note = (request, outcome) => traffic.push({url: request.url(), method: request.method(), outcome});
+    context.on('response', response => note(response.request(), response.status()));
+    context.on('requestfailed', request => note(request, request.failure()?.errorText ?? null));
     return browsers.push({context, profile, traffic}) - 1;
   },
 
@@ -51,7 +48,7 @@ const commands = {
     pages[page].once('crash', () => resolve());
     pages[page].goto('chrome://crash').catch(() => {});
   }),
-  close: ({page}) => pages[page].close({runBeforeUnload: false}),
+  close: ({page}) => pages[page].close(),
 };
 
 async function obey(line) {

@@ -73,7 +73,6 @@ def test_the_client_rejects(play: Play) -> None:
         call = await alice.incoming()
         await call.do("reject")
         assert (await world.asked("/done"))["DialCallStatus"] == "busy"
-        await world.over()
 
     play(scenario)
 
@@ -132,7 +131,6 @@ def test_an_ignored_call_ends_as_no_answer(play: Play) -> None:
         call = await alice.incoming()
         await call.do("ignore")
         assert (await world.asked("/done"))["DialCallStatus"] == "no-answer"
-        await world.over()
 
     play(scenario)
 
@@ -143,7 +141,7 @@ def test_a_device_on_a_call_is_busy(play: Play) -> None:
         _, call = await world.talking(alice)
         await world.caller(world.number())
         assert (await world.asked("/done"))["DialCallStatus"] in ("busy", "no-answer")
-        await call.hears(CALLER_HZ, patience=2)
+        await call.hears(CALLER_HZ, patience=3)
 
     play(scenario)
 
@@ -155,7 +153,6 @@ def test_a_closed_tab_ends_its_call(play: Play) -> None:
         await alice.close()
         await asyncio.wait_for(caller.ended, 20)
         await world.until(lambda: not world.alice().available, "alice is gone")
-        await world.over()
 
     play(scenario)
 
@@ -166,7 +163,6 @@ def test_a_crashed_tab_loses_its_call_after_the_grace(play: Play) -> None:
         caller, _ = await world.talking(alice)
         await alice.crash()
         await asyncio.wait_for(caller.ended, 20)
-        await world.over()
 
     play(scenario)
 
@@ -184,6 +180,5 @@ def test_another_device_takes_the_call_over_by_its_connect_token(play: Play) -> 
         await hears(caller, ALICE_HZ)
         await taken.do("disconnect")
         await asyncio.wait_for(caller.ended, 5)
-        await world.over()
 
     play(scenario)

@@ -30,7 +30,6 @@ def test_the_app_dials_a_second_browser(play: Play, bobs_browser: Browser) -> No
         assert asked["CallSid"] == (await out.state())["parameters"]["CallSid"]
         await call.do("disconnect")
         await out.wait("disconnect")
-        await world.over()
 
     play(scenario)
 
@@ -46,7 +45,6 @@ def test_a_second_browser_rejects(play: Play, bobs_browser: Browser) -> None:
         await call.do("reject")
         assert (await world.asked("/done"))["DialCallStatus"] == "busy"
         await out.wait("disconnect")
-        await world.over()
 
     play(scenario)
 
@@ -67,21 +65,6 @@ def test_the_app_dials_a_phone(play: Play) -> None:
         await world.until(lambda: "5" in phone.report().digits_received, "the phone gets the digit")
         await out.do("disconnect")
         await asyncio.wait_for(phone.ended, 5)
-        await world.over()
-
-    play(scenario)
-
-
-def test_a_menu_of_the_app_hears_the_digits(play: Play) -> None:
-    async def scenario(world: World) -> None:
-        menu = '<Gather numDigits="4" action="/done" timeout="20"><Pause length="20"/></Gather>'
-        alice = await world.tab("alice", app=world.application(menu))
-        out = await alice.connect()
-        await out.wait("accept")
-        await out.do("press", "4321")
-        assert (await world.asked("/done"))["Digits"] == "4321"
-        await out.wait("disconnect")
-        await world.over()
 
     play(scenario)
 
@@ -92,7 +75,6 @@ def test_nobody_is_there_to_be_dialled(play: Play) -> None:
         out = await alice.connect()
         assert (await world.asked("/done"))["DialCallStatus"] == "no-answer"
         await out.wait("disconnect")
-        await world.over()
 
     play(scenario)
 
@@ -101,6 +83,7 @@ def test_an_app_that_fails_ends_the_call(play: Play) -> None:
     async def scenario(world: World) -> None:
         alice = await world.tab("alice", app=world.application("<no such verb"))
         out = await alice.connect()
+        assert (await out.wait("error"))["code"] == 31005
         await out.wait("disconnect")
         await world.over()
         assert (await alice.do("device"))["busy"] is False
@@ -132,7 +115,6 @@ def test_a_client_that_leaves_before_the_answer_cancels_the_call(play: Play, bob
         call = await bob.incoming()
         await out.do("disconnect")
         await call.wait("cancel")
-        await world.over()
 
     play(scenario)
 

@@ -1,18 +1,20 @@
 """The way in, over real sockets: Flask behind the bridge and uvicorn."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 
 import pytest
 import requests
 
-from foundation.webserver import protocol
+from foundation.webserver import protocol, serve
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.serve import AddressTaken, Listener
-from tests.foundation.webserver_world import SECONDS, Recorded, Served, Views
+from tests.foundation.webserver_world import SECONDS, Recorded, Served, Views, read_all
 
 ERROR_KEYS = {"code", "message", "more_info", "status"}
 
@@ -60,19 +62,25 @@ def test_m4_a_body_is_taken_whole_or_refused(size: int, chunked: bool, server: S
 
 def test_i14_a_body_without_end_is_cut_off(server: Served, views: Views) -> None:
     head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with server.connect() as connection, pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+    with server.connect() as connection:
         connection.sendall(head)
-        for _ in range(10_000):
-            connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        assert _sends_until_refused(connection, b"400\r\n" + b"x" * 1024 + b"\r\n")
     assert views.calls == []
+
+
+def _sends_until_refused(connection: socket.socket, piece: bytes) -> bool:
+    try:
+        for _ in range(10_000):
+            connection.sendall(piece)
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_i14_a_slow_body_is_given_up(server: Served, views: Views) -> None:
     with server.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
-        answer = b""
-        while data := connection.recv(65536):
-            answer += data
+        answer = read_all(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == ERROR_KEYS
     assert views.calls == []
@@ -85,22 +93,16 @@ def test_a_body_that_breaks_off_never_reaches_a_view(server: Served, views: View
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"\r\n", b"G"])
-def test_i14_slow_headers_are_given_up(start: bytes, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    with server.connect() as connection:
-        connection.sendall(start)
-        assert connection.recv(65536) == b""
+def test_i14_slow_headers_are_given_up(start: bytes, server: Served) -> None:
+    assert server.exchange(start) == b""
 
 
-def test_i14_slow_headers_of_a_second_request_are_given_up(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+def test_i14_slow_headers_of_a_second_request_are_given_up(server: Served) -> None:
     with server.connect() as connection:
         connection.sendall(b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /echo HTTP/1.1\r\nHo")
-        assert connection.recv(65536) == b""
+        assert read_all(connection) == b""
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\n"])
@@ -112,14 +114,15 @@ def test_i14_headers_without_end_are_refused(start: bytes, server: Served, views
     assert views.calls == []
 
 
-def test_one_connection_serves_many_requests(server: Served, views: Views) -> None:
-    with server.connect() as connection:
-        for n in range(20):
-            connection.sendall(
-                f"POST /echo/{n} HTTP/1.1\r\nHost: x\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n
-            )
-            assert f'"length":{n},'.encode() in connection.recv(65536)
-    assert len(views.calls) == 20
+def test_one_connection_serves_many_requests(server: Served) -> None:
+    client = HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+    client.connect()
+    first = client.sock
+    for n in range(20):
+        client.request("POST", f"/echo/{n}", body=b"x" * n)
+        assert json.loads(client.getresponse().read())["length"] == n
+        assert client.sock is first
+    client.close()
 
 
 @pytest.mark.parametrize(
@@ -166,13 +169,12 @@ def test_a_large_answer_arrives_whole(server: Served) -> None:
 
 
 def test_expect_continue(server: Served) -> None:
+    head = b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     with server.connect() as connection:
-        connection.sendall(
-            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
-        )
-        assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")
+        connection.sendall(head)
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"abc")
-        assert b'"length":3' in connection.recv(65536)
+        assert b'"length":3' in read_all(connection)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,9 @@ def test_i14_too_many_waiting_requests_are_refused(views: Views) -> None:
     with Served(bridge) as server, ThreadPoolExecutor(1) as pool:
         first = pool.submit(requests.get, f"{server.url}/slow", timeout=SECONDS)
         assert views.entered.wait(SECONDS)
-        refused(requests.get(f"{server.url}/echo", timeout=SECONDS), 503, 20503)
+        second = requests.get(f"{server.url}/echo", timeout=SECONDS)
+        refused(second, 503, 20503)
+        assert second.headers["Retry-After"] == "1"
         views.release.set()
         assert first.result(SECONDS).text == "finished"
         assert requests.get(f"{server.url}/echo", timeout=SECONDS).ok
@@ -252,7 +256,7 @@ def test_an_address_in_use_is_named_and_nothing_stays_open(views: Views) -> None
 
 
 def test_an_address_that_is_not_ours_is_named() -> None:
-    with pytest.raises(AddressTaken, match="cannot listen on 192.0.2.1:0: "):
+    with pytest.raises(AddressTaken, match=re.escape("cannot listen on 192.0.2.1:0: ")):
         Listener(bind="192.0.2.1:0").open()
 
 

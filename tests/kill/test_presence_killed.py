@@ -49,6 +49,14 @@ class Stage:
     async def restart(self) -> None:
         await asyncio.to_thread(self.deployment.start, "presence")
 
+    async def talk(self) -> tuple[SimulatedCall, PhoneCall]:
+        """A call that was answered, in which each side hears the other."""
+        call = await self.call()
+        ringing = await self.phone.incoming()
+        await ringing.answer()
+        await self.hear_each_other(call, ringing)
+        return call, ringing
+
     async def hear_each_other(self, call: SimulatedCall, ringing: PhoneCall) -> None:
         assert await ringing.heard(0.5) == pytest.approx(600, abs=10)
         assert await call.heard(0.5) == pytest.approx(1000, abs=10)
@@ -81,11 +89,7 @@ def test_killed_before_the_call(deployment: Deployment) -> None:
     async def act(stage: Stage) -> None:
         await stage.kill()
         await stage.restart()
-        call = await stage.call()
-        ringing = await stage.phone.incoming()
-        await ringing.answer()
-        await call.answered
-        await stage.hear_each_other(call, ringing)
+        call, ringing = await stage.talk()
         await call.hangup()
         await ringing.ended
 
@@ -111,10 +115,7 @@ def test_killed_while_ringing(deployment: Deployment) -> None:
 
 def test_killed_in_the_call_and_the_client_hangs_up_afterwards(deployment: Deployment) -> None:
     async def act(stage: Stage) -> None:
-        call = await stage.call()
-        ringing = await stage.phone.incoming()
-        await ringing.answer()
-        await stage.hear_each_other(call, ringing)
+        call, ringing = await stage.talk()
         await stage.kill()
         await stage.hear_each_other(call, ringing)  # the audio never stopped
         await stage.restart()
@@ -130,10 +131,7 @@ def test_the_client_hangs_up_while_it_is_dead(deployment: Deployment) -> None:
     """The client's hang-up waits in the client, and arrives with its next socket."""
 
     async def act(stage: Stage) -> None:
-        call = await stage.call()
-        ringing = await stage.phone.incoming()
-        await ringing.answer()
-        await stage.hear_each_other(call, ringing)
+        call, ringing = await stage.talk()
         await stage.kill()
         await ringing.hangup()
         await stage.restart()
@@ -146,10 +144,7 @@ def test_the_caller_hangs_up_while_it_is_dead(deployment: Deployment) -> None:
     """The router's hang-up is repeated until the presence server is back; or the client learns it by attaching."""
 
     async def act(stage: Stage) -> None:
-        call = await stage.call()
-        ringing = await stage.phone.incoming()
-        await ringing.answer()
-        await stage.hear_each_other(call, ringing)
+        call, ringing = await stage.talk()
         await stage.kill()
         await call.hangup()
         await stage.restart()

@@ -23,7 +23,6 @@ from presence.signalling.protocol import (
     Phase,
     Send,
     Verify,
-    texts,
 )
 from presence.tokens import Grant
 
@@ -41,6 +40,10 @@ GRANT = Grant(
 
 def frame(type: str, **payload: Any) -> str:
     return json.dumps({"type": type, "payload": payload, "version": "1.6"})
+
+
+def texts(actions: list[Any]) -> list[str]:
+    return [action.text for action in actions if isinstance(action, Send)]
 
 
 def live(grant: Grant = GRANT, ends: float = 1000.0) -> Connection:

@@ -1,13 +1,18 @@
 """The gateway over real TLS sockets: voice-sdk-protocol, message by message."""
 
+import asyncio
 import contextlib
+import json
 import threading
 import time
 
 import pytest
 import requests
 from presence_world import APPLICATION, SDP, SECONDS, Tenant, World, sid
+from websockets.asyncio.client import connect as async_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from presence.signalling.gateway import _edge
 
 EVENT = "KX" + "0" * 32
 
@@ -25,22 +30,31 @@ def in_call(tenant: Tenant, identity: str = "alice") -> tuple:
 
 
 def test_connected_names_identity_life_and_telemetry_host(tenant: Tenant) -> None:
-    payload = tenant.app("alice", register=False)
-    connected = payload_of(tenant)
+    connected = tenant.world.app("/tenant1/signal").listen(tenant.token("alice"))
     assert connected["token"]["identity"] == "alice"
     assert 3590 <= connected["token"]["ttl"] <= 3600
     assert connected["home"] == f"{tenant.world.settings.signal_name()}/ea"
-    payload.socket.close()
 
 
-def payload_of(tenant: Tenant) -> dict:
-    app = tenant.world.app("/tenant1/signal")
-    return app.listen(tenant.token("alice"))
+def test_clients_come_by_tls(tenant: Tenant) -> None:
+    """With the development CA trusted, by any of its names."""
+    port = tenant.world.settings.signal_bind.rpartition(":")[2]
+
+    async def connected(host: str) -> str:
+        url = f"wss://{host}:{port}/signal"
+        async with async_connect(url, ssl=tenant.world.trusting(), open_timeout=SECONDS) as socket:
+            await socket.send(json.dumps({"type": "listen", "payload": {"token": tenant.token("alice")}}))
+            return json.loads(await asyncio.wait_for(socket.recv(), SECONDS))["type"]
+
+    for host in ("localhost", "127.0.0.1"):
+        assert asyncio.run(connected(host)) == "connected"
 
 
-def test_the_edge_option_gets_its_own_value_back(tenant: Tenant) -> None:
-    app = tenant.world.app("/x.twilio.com/signal", additional_headers={})
-    assert app.listen(tenant.token("alice"))["edge"] == "callrouter"
+def test_the_edge_option_gets_its_own_value_back() -> None:
+    """`edge: "example.org/x"` makes the SDK open wss://voice-js.example.org/x.twilio.com/signal."""
+    scope = {"path": "/x.twilio.com/signal", "headers": [(b"host", b"voice-js.example.org")]}
+    assert _edge(scope) == "example.org/x"
+    assert _edge({"path": "/signal", "headers": []}) == "callrouter"
 
 
 def test_registered_means_stored_and_visible_at_once(tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from scene import CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
 from twilio.base.exceptions import TwilioRestException
 
 from callrouter.audio.sources import Tone
@@ -100,6 +100,36 @@ async def test_new_twiml_for_the_callee_takes_it_out_of_the_dial(scene: Scene) -
         assert not ringing.over
         assert (await within(6, ringing.ended)).how == "hangup"
         await scene.over()
+    assert set(scene.statuses().values()) == {"completed"}
+
+
+async def test_callee_moved_by_rest_may_dial_somebody_itself(scene: Scene) -> None:
+    """A second Dial in one session: its legs are the callee's children, and the first caller is let go."""
+    number = scene.number("<Response><Dial><Client>alice</Client></Dial></Response>")
+    bob_dial = f"<Response><Dial>{scene.client('bob')}</Dial></Response>"
+    async with (
+        scene.carrier() as carrier,
+        scene.phone("alice") as alice,
+        scene.phone("bob", source=Tone(hz=1400)) as bob,
+    ):
+        call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
+        ringing = await within(5, alice.incoming())
+        with pytest.raises(TwilioRestException) as early:
+            await _update(scene, ringing.parameters["CallSid"], twiml=bob_dial)
+        assert early.value.code == 21220
+        await ringing.answer()
+        assert await ringing.heard(0.3) == CALLER_HZ
+        await _update(scene, ringing.parameters["CallSid"], twiml=bob_dial)
+        second = await within(5, bob.incoming())
+        await within(5, call.ended)
+        await second.answer()
+        await scene.until(lambda: scene.statuses()["client:bob"] == "in-progress", "bob took it")
+        assert await asyncio.gather(second.heard(1.0), ringing.heard(1.0)) == [CALLEE_HZ, 1400]
+        await second.hangup()
+        assert (await within(5, ringing.ended)).how == "hangup"
+        await scene.over()
+    await scene.form("/status/bob", 3)
+    assert scene.app.forms("/status/bob")[0]["ParentCallSid"] == ringing.parameters["CallSid"]
     assert set(scene.statuses().values()) == {"completed"}
 
 
