@@ -64,9 +64,9 @@ def test_entry_whose_executor_always_fails(
         return call_sid
 
     call_sid = asyncio.run(run())
-    with database.read() as connection:
+    database.close()  # writes what was struck off
+    with Database(database.url).read() as connection:
         status = connection.execute(select(Call.status).where(Call.sid == call_sid)).scalar()
         codes = connection.execute(select(Notification.error_code)).scalars().all()
         left = connection.execute(select(Outbox.id)).all()
-    database.close()
     assert (status, codes, left) == ("failed", ["12400"], [])

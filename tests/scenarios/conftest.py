@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scene import App, Scene
+from scene import Scene, scenes
 
 from tests.support.deployment import Deployment, deployments
 from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
@@ -61,15 +61,3 @@ def own_scene(tmp_path: Path) -> Iterator[Scene]:
     """A deployment of one's own, to break."""
     for deployment in deployments(tmp_path, answer_grace=1.5):
         yield from scenes(deployment)
-
-
-def scenes(deployment: Deployment) -> Iterator[Scene]:
-    """A scenario, and after it what every scenario must leave behind: nothing."""
-    app = App()
-    try:
-        scene = Scene(deployment, app)
-        yield scene
-        asyncio.run(scene.settled())
-        scene.every_request_is_signed()
-    finally:
-        app.close()

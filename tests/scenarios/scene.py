@@ -1,7 +1,7 @@
 """What one scenario needs: an account of its own in a real deployment, and a customer's app that is scripted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -217,3 +217,15 @@ class Scene:
             form = {} if request.method == "GET" else request.form
             signature = request.headers.get("x-twilio-signature", "")
             assert validator.validate(url, form, signature), f"{request.method} {url} is not signed by us"
+
+
+def scenes(deployment: Deployment) -> Iterator[Scene]:
+    """A scenario, and after it what every scenario must leave behind: nothing."""
+    app = App()
+    try:
+        scene = Scene(deployment, app)
+        yield scene
+        asyncio.run(scene.settled())
+        scene.every_request_is_signed()
+    finally:
+        app.close()

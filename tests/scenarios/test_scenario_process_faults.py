@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from conftest import scenes
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, scenes, within
 
 from callrouter.audio.sources import Tone
 from callrouter.phone.phone import Phone
