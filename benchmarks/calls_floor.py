@@ -189,11 +189,11 @@ class Floor:
             if inbox:
                 key = {"source": "floor", "event_id": f"{sid} {version}"}
                 connection.execute(store.FIND_INBOX, key).scalar()
-                later(connection, store.INSERT_INBOX, [{**key, **keys, "body": {}, "received_at": now}])
+                later(connection, store.INSERT_INBOX, [{**key, **keys, "received_at": now}])
             if version == 0:
                 later(connection, store.INSERT_PARENT, [_call(keys, sid, call, now)])
                 session = {**keys, "snapshot": SNAPSHOT, "version": 1, "owner": "floor", "epoch": 1}
-                later(connection, store.INSERT_SESSION, [{**session, "finished": False, "date_updated": now}])
+                later(connection, store.INSERT_SESSION, [{**session, "date_updated": now}])
                 later(connection, store.INSERT_TIMER, [{**keys, "name": "limit", "due_at": now}])
             elif ends:
                 later(connection, store.DELETE_SESSION, [guard])

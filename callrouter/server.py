@@ -20,6 +20,7 @@ from foundation.outbound.fetch import Fetcher
 from foundation.outbound.pool import FetchPool
 from foundation.settings import Settings, address
 from foundation.webserver.bridge import WsgiBridge
+from foundation.webserver.health import Check, database_check
 from foundation.webserver.serve import Listener, serve
 from presence.client import PresenceClient
 
@@ -59,8 +60,9 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
     front = Front(engine, database, asyncio.get_running_loop())
-    checks = {
-        "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL"
+    checks: dict[str, Check] = {
+        "database": database_check(database),
+        "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL",
     }
     parts = Parts(
         settings=settings,

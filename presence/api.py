@@ -26,6 +26,7 @@ from presence.registration import (
     Status,
     expiry,
 )
+from presence.signalling.call import Handed
 from presence.signalling.doorway import Door
 from presence.signalling.ledger import Invite
 from presence.store import Client, Store
@@ -139,9 +140,12 @@ def service_api(keys: Keys, directory: Directory, store: Store, door: Door, cloc
     @api.post("/Accounts/<account_sid>/Calls/<call_sid>/frames")
     def frame(account_sid: str, call_sid: str) -> tuple[str, int]:
         given = _frame(fields.body())
-        if not door.frame(_sid(account_sid, ACCOUNT), _sid(call_sid, CALL), given):
-            raise ApiError(404, 20404, "No socket is bound to that call now.")
-        return "", 202
+        handed = door.frame(_sid(account_sid, ACCOUNT), _sid(call_sid, CALL), given)
+        if handed is Handed.UNKNOWN:
+            raise ApiError(handed, 20404, "No device has that call.")
+        if handed is Handed.AWAY:
+            raise ApiError(handed, 20409, "The call's device has lost its socket; it may come back.")
+        return "", handed
 
     return api
 

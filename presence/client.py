@@ -36,6 +36,10 @@ class PresenceRefused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
+class CallUnknown(Exception):
+    """No device has that call, or will have it again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One live device of a client."""
@@ -182,11 +186,13 @@ class PresenceClient:
         self._ask("DELETE", f"/v1/Accounts/{account_sid}/Invites/{call_sid}", None, SLOW_READ)
 
     def frame(self, account_sid: str, call_sid: str, frame: Mapping[str, Any]) -> bool:
-        """Sends a frame to the client in the call; False when no socket is bound to the call now."""
+        """Sends a frame to the client in the call; False when its device has lost its socket. CallUnknown."""
         try:
             self._ask("POST", f"/v1/Accounts/{account_sid}/Calls/{call_sid}/frames", dict(frame), SLOW_READ)
         except PresenceRefused as refused:
             if refused.status == 404:
+                raise CallUnknown(f"no device has {call_sid}") from refused
+            if refused.status == 409:
                 return False
             raise
         return True
@@ -206,7 +212,9 @@ class PresenceClient:
             answer = response.json() if response.content else {}
         except (requests.RequestException, ValueError) as error:
             self._breaker.failed()
-            raise PresenceUnavailable(f"the presence server did not answer: {error}") from error
+            raise PresenceUnavailable(
+                f"the presence server did not answer: {type(error).__name__}"
+            ) from error
         if response.status_code >= 500 or 300 <= response.status_code < 400:
             self._breaker.failed()
             raise PresenceUnavailable(f"the presence server answered {response.status_code}")

@@ -353,7 +353,6 @@ def _receive(connection: Connection, receipt: Receipt, session: CallSession, at:
         **key,
         "account_sid": session.account_sid,
         "call_sid": session.call_sid,
-        "body": {},
         "received_at": at,
     }
     later(connection, INSERT_INBOX, [row])

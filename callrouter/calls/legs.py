@@ -26,11 +26,10 @@ from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
 from foundation.db import Database
 from foundation.keys import Keys
-from presence.client import PresenceClient, PresenceRefused, PresenceUnavailable
+from presence.client import CallUnknown, PresenceClient, PresenceRefused, PresenceUnavailable
 
-TRIES = 4
-"""Tries of a command that a peer did not take, some seconds in all: a caller is waiting."""
-PAUSES = (0.2, 0.5, 1.0)
+PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds before a command that a peer did not take is tried again; not many, because a caller is waiting."""
 PLATFORM_FAULT = 12400
 MEDIA_FAULT = 53405
 PRESENCE_FAULT = 20503
@@ -85,11 +84,15 @@ class Legs:
             try:
                 return await work(row, session, leg)
             except (VoiceUnavailable, CarrierUnavailable, PresenceUnavailable) as error:
-                if row["attempts"] < TRIES - 1 and not isinstance(error, PresenceUnavailable):
+                if row["attempts"] < len(PAUSES):
                     raise Later(PAUSES[row["attempts"]]) from error
                 return Done(self._gone(leg, error))
             except (VoiceError, CarrierRefused, PresenceRefused) as error:
                 return Done(self._gone(leg, error))
+            except (
+                CallUnknown
+            ):  # its device hung up, or was lost before the presence server knew whose call it is
+                return Done(h.Gone(at=self._engine.now(), leg=leg.name, cause=Cause.CANCELED))
 
         return execute
 
@@ -140,7 +143,12 @@ class Legs:
         """Asks presence who is there, and rings every device that can take the call (PR-50, PR-56)."""
         account_sid = session.account_sid
         for _ in range(2):  # a device that vanished after the look-up: ask once more (PR-58)
-            there = await self._ask(self._presence.presence, account_sid, leg.identity)
+            try:
+                there = await self._ask(self._presence.presence, account_sid, leg.identity)
+            except PresenceUnavailable as error:
+                if row["attempts"]:
+                    raise  # it was there a moment ago, and may have rung somebody for us
+                return Done(self._gone(leg, error))  # PR-59: the document goes on at once
             ready = [device.endpoint_id for device in there.endpoints if "voice" in device.capabilities]
             if not ready:
                 break
@@ -266,6 +274,8 @@ class Legs:
             )
         except PresenceUnavailable as error_:
             return self._again(row, error_)
+        except CallUnknown:
+            pass
         return Done()
 
     async def close(self, row: OutboxRow) -> Done:

@@ -139,7 +139,6 @@ class Writes:
             "version": 1,
             "owner": self.owner.name,
             "epoch": self.owner.epoch,
-            "finished": False,
             "date_updated": self.at,
         }
         later(connection, INSERT_SESSION, [row])

@@ -15,7 +15,7 @@ class Session(Base):
     """The snapshot of a call in progress; `version` and `epoch` refuse a writer that was overtaken."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_owner", "finished", "owner"),)
+    __table_args__ = (Index("ix_sessions_owner", "owner"),)
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
     call_sid: Mapped[Sid] = mapped_column(primary_key=True)
@@ -24,15 +24,14 @@ class Session(Base):
     version: Mapped[int]
     owner: Mapped[Word]
     epoch: Mapped[int]
-    finished: Mapped[bool] = mapped_column(default=False)
     date_updated: Mapped[Moment]
 
 
 class Inbox(Base):
-    """Every event that was acknowledged, by its source's own id, with the answer that it got."""
+    """Every event that was acknowledged, by its source's own id."""
 
     __tablename__ = "inbox"
-    __table_args__ = (Index("ix_inbox_pending", "applied", "call_sid"),)
+    __table_args__ = (Index("ix_inbox_received", "received_at"),)
 
     source: Mapped[str] = mapped_column(String(80), primary_key=True)
     """`carrier:NAME`, `presence`, `voice` or `timer`"""
@@ -40,8 +39,6 @@ class Inbox(Base):
     account_sid: Mapped[Sid]
     call_sid: Mapped[Sid]
     """the session it belongs to"""
-    body: Mapped[dict[str, Any]]
-    applied: Mapped[bool] = mapped_column(default=True)
     received_at: Mapped[Moment]
 
 
@@ -73,7 +70,6 @@ class Timer(Base):
     """What falls due in a call, so that nothing waits for ever (reliability-security I6)."""
 
     __tablename__ = "timers"
-    __table_args__ = (Index("ix_timers_due", "due_at"),)
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
     call_sid: Mapped[Sid] = mapped_column(primary_key=True)

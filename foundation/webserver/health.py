@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from foundation.db import Database
 
 Check = Callable[[], str | None]
 
@@ -26,6 +29,20 @@ def health(checks: Mapping[str, Check]) -> Blueprint:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     return blueprint
+
+
+def database_check(database: Database) -> Check:
+    """Whether the database answers."""
+
+    def check() -> str | None:
+        try:
+            with database.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except Exception as error:
+            return f"the database cannot be read: {type(error).__name__}"
+        return None
+
+    return check
 
 
 def _outcome(check: Check) -> str | None:

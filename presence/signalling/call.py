@@ -3,10 +3,21 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from presence.signalling.socket import Socket
 
 FRAME_IDS = 64  # of the router's last frames of a call, to know repeats
+
+
+class Handed(IntEnum):
+    """What became of a frame, by the HTTP status that says so."""
+
+    OVER = 202
+    AWAY = 409
+    """the call's device has lost its socket, and may come back"""
+    UNKNOWN = 404
+    """no device has that call, or will have it again"""
 
 
 @dataclass(eq=False)

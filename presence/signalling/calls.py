@@ -14,11 +14,12 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from foundation.db import DatabaseOverloaded
+from foundation.failpoints import failpoint
 from foundation.keys import Keys, TokenRefused
 from presence.registration import Endpoint
 from presence.router_link import RouterAnswer, RouterUnreachable
 from presence.signalling import frames
-from presence.signalling.call import Call
+from presence.signalling.call import Call, Handed
 from presence.signalling.lanes import Lanes
 from presence.signalling.ledger import BoundCall, Ledger
 from presence.signalling.socket import Socket
@@ -98,14 +99,17 @@ class Calls:
 
     # What the router says
 
-    async def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any], wait: float = 2.0) -> bool:
-        """Hands a frame to the call's socket; False when the call has none now."""
+    async def frame(
+        self, account_sid: str, call_sid: str, frame: dict[str, Any], wait: float = 2.0
+    ) -> Handed:
+        """Hands a frame to the call's socket."""
         call = await self._settled(account_sid, call_sid, wait)
         if call is None:
-            return False
+            return Handed.UNKNOWN
         kind, frame_id = frame["type"], frame.get("id")
+        failpoint(f"frame.{kind}.before")
         if frame_id is not None and frame_id in call.frame_ids:
-            return True
+            return Handed.OVER
         socket = call.socket
         if socket is not None:
             socket.send(self._text(call, frame))
@@ -113,7 +117,8 @@ class Calls:
                 call.frame_ids.append(frame_id)
         if kind in ("hangup", "cancel"):
             self._forget(call)
-        return socket is not None
+        failpoint(f"frame.{kind}.after")
+        return Handed.AWAY if socket is None else Handed.OVER
 
     async def _settled(self, account_sid: str, call_sid: str, wait: float) -> Call | None:
         """The call; when its making is under way, that is waited for: the router may speak before we know its SID."""
@@ -348,12 +353,14 @@ class Calls:
             incoming=call.incoming,
             ufrag=call.ufrag,
         )
+        failpoint("bound.before-commit")
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await asyncio.wrap_future(self._ledger.bind(bound))
         except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
             # The call itself is well; only after our restart would its device have to negotiate anew.
             log.error("a call's owner was not stored", call_sid=call.call_sid, error=str(error))
+        failpoint("bound.after-commit")
         self._calls[call.account_sid, call.call_sid] = call
 
     def _wait_for(self, call: Call, seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from foundation.webserver.errors import ApiError
 from presence.refusals import Refusal
 from presence.registration import Endpoint
+from presence.signalling.call import Handed
 from presence.signalling.gateway import Gateway
 from presence.signalling.ledger import Invite, Rung
 
@@ -23,7 +24,7 @@ class Door(Protocol):
 
     def cancel(self, account_sid: str, call_sid: str) -> None: ...
 
-    def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> bool: ...
+    def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed: ...
 
     def dropped(self, endpoints: Iterable[Endpoint]) -> None: ...
 
@@ -42,8 +43,8 @@ class Doorway:
     def cancel(self, account_sid: str, call_sid: str) -> None:
         self._wait(self._gateway.ringing.cancel(account_sid, call_sid))
 
-    def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> bool:
-        return self._wait(self._gateway.calls.frame(account_sid, call_sid, frame))
+    def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed:
+        return self._wait(self._gateway.frame(account_sid, call_sid, frame))
 
     def dropped(self, endpoints: Iterable[Endpoint]) -> None:
         if gone := tuple(endpoints):

@@ -21,6 +21,7 @@ from presence.directory import Directory
 from presence.refusals import AccessRefused, Refusal
 from presence.router_link import RouterLink
 from presence.signalling import frames
+from presence.signalling.call import Handed
 from presence.signalling.calls import Calls
 from presence.signalling.lanes import Lanes
 from presence.signalling.ledger import Ledger
@@ -103,6 +104,13 @@ class Gateway:
         except Exception as error:
             log.warning("the last heartbeats were not stored", error=repr(error))
         self._verifiers.shutdown(wait=False, cancel_futures=True)
+
+    async def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed:
+        """Hands what the router says to the call's socket."""
+        handed = await self.calls.frame(account_sid, call_sid, frame)
+        if frame["type"] == "hangup":
+            await self.ringing.over(account_sid, call_sid)
+        return handed
 
     def revoke(self, refusal: Refusal, *, account_sid: str | None = None, key_sid: str | None = None) -> None:
         """An account or key is not valid any more: its sockets go offline, their calls stay the router's matter."""

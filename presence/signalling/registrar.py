@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from foundation.clock import Clock
 from foundation.db import DatabaseOverloaded
+from foundation.failpoints import failpoint
 from foundation.sids import REGISTRATION, new_sid
 from presence.refusals import AccessRefused
 from presence.registration import Endpoint, expiry
@@ -67,6 +68,7 @@ class Registrar:
             refreshed_at=now,
             expires_at=expiry(now, self._ttl, grant.expires_at),
         )
+        failpoint("register.before-commit")
         try:
             accepted = await self._stored(self._store.register(asked, now))
         except AccessRefused as refused:
@@ -78,6 +80,7 @@ class Registrar:
             log.warning("a registration was not stored", error=str(error))
             self._refuse(socket, 31000, "the registration could not be stored; try again")
             return None
+        failpoint("register.after-commit")
         self.drop(accepted.registered.evicted)
         device = Device(endpoint=accepted.registered.endpoint, socket=socket, agent=socket.agent)
         self._roster.add(device)

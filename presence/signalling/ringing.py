@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from foundation.clock import Clock
+from foundation.failpoints import failpoint
 from presence.registration import Endpoint
 from presence.router_link import RouterUnreachable
 from presence.signalling import frames
@@ -57,6 +58,7 @@ class Ringing:
         if known is not None:
             await asyncio.shield(known.stored)
             return known.rung
+        failpoint("invite.before-commit")
         stored = asyncio.wrap_future(self._ledger.open_invite(invite, rung := self._sort(invite)))
         ring = self._add(invite, rung, stored)
         try:
@@ -64,6 +66,7 @@ class Ringing:
         except Exception:
             self._drop(ring)
             raise
+        failpoint("invite.after-commit")
         if before is not None:  # stored by an earlier life or another process: its answer stands
             self._drop(ring)
             return before
@@ -71,16 +74,25 @@ class Ringing:
             device = self._roster.find((invite.account_sid, invite.client), endpoint_id)
             if device and device.socket and ring.state == RINGING:
                 self._show(ring, device.socket)
+        failpoint("invite.shown")
         return rung
 
     async def cancel(self, account_sid: str, call_sid: str) -> None:
         """Ends the ringing everywhere."""
+        failpoint("cancel.before-commit")
         await asyncio.wrap_future(
             self._ledger.cancel_invite(account_sid, call_sid, self._clock().timestamp())
         )
+        failpoint("cancel.after-commit")
         ring = self._rings.get((account_sid, call_sid))
         if ring is not None and ring.state == RINGING:
             self._end(ring, CANCELLED)
+
+    async def over(self, account_sid: str, call_sid: str) -> None:
+        """The call has ended: nothing rings for it, though we may have died before we stored who took it."""
+        ring = self._rings.get((account_sid, call_sid))
+        if ring is not None and ring.state == RINGING:
+            await self.cancel(account_sid, call_sid)
 
     def restore(self) -> None:
         """Invites from before our start: nobody shows them now, but their endpoints may come back."""

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from foundation.clock import Clock
+from foundation.failpoints import failpoint
 from presence.router_link import RouterAnswer, RouterLink, RouterUnreachable
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ class Teller:
         self, type: str, account_sid: str, identity: str, endpoint_id: str, **further: Any
     ) -> RouterAnswer:
         """Delivers one event; RouterUnreachable when there is no definite answer in a few seconds."""
-        return await self._link.deliver(self._event(type, account_sid, identity, endpoint_id, further))
+        return await self._deliver(self._event(type, account_sid, identity, endpoint_id, further))
 
     async def insist(
         self, type: str, account_sid: str, identity: str, endpoint_id: str, **further: Any
@@ -36,7 +37,7 @@ class Teller:
         ends = loop.time() + INSISTENCE
         while True:
             try:
-                await self._link.deliver(event)
+                await self._deliver(event)
                 return
             except RouterUnreachable as error:
                 if loop.time() > ends:
@@ -48,6 +49,12 @@ class Teller:
                     )
                     return
             await asyncio.sleep(PAUSE)
+
+    async def _deliver(self, event: dict[str, Any]) -> RouterAnswer:
+        failpoint(f"{event['type']}.before")
+        answer = await self._link.deliver(event)
+        failpoint(f"{event['type']}.after")
+        return answer
 
     def _event(
         self, type: str, account_sid: str, identity: str, endpoint_id: str, further: dict[str, Any]

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
-from presence.client import Breaker, PresenceClient, PresenceRefused, PresenceUnavailable
+from presence.client import Breaker, CallUnknown, PresenceClient, PresenceRefused, PresenceUnavailable
 
 
 def service(tenant: Tenant, method: str, path: str, **options: Any) -> requests.Response:
@@ -252,7 +252,8 @@ def test_the_client_says_whose_fault_it_is(tenant: Tenant) -> None:
     with pytest.raises(PresenceRefused) as refused:
         tenant.world.client.presence(tenant.account, "a b")
     assert (refused.value.status, refused.value.code) == (400, 31105)
-    assert not tenant.world.client.frame(tenant.account, sid("CA"), {"type": "answer", "sdp": SDP})
+    with pytest.raises(CallUnknown):
+        tenant.world.client.frame(tenant.account, sid("CA"), {"type": "answer", "sdp": SDP})
 
 
 class Sick:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, select
-from sqlalchemy.pool import NullPool
 from twilio.request_validator import RequestValidator
 
 from callrouter import models
@@ -16,8 +14,6 @@ from callrouter.phone.phone import Phone
 from callrouter.server import VOICE_PURPOSE
 from callrouter.voice.client import VoiceClient
 from foundation.settings import address
-from presence.models import calls as presence_calls
-from presence.models import invites
 from tests.support.deployment import PATIENCE, Deployment
 from tests.support.origin import Answer, Origin, Received, Script, reply
 
@@ -66,8 +62,6 @@ class Scene:
     def __init__(self, deployment: Deployment, app: App) -> None:
         self.deployment, self.app = deployment, app
         self.tenant = deployment.tenant()
-        url = deployment.environment["CALLROUTER_PRESENCE_DATABASE_URL"]
-        self.presence_database = create_engine(url, poolclass=NullPool)
 
     # -- what there is
 
@@ -160,7 +154,10 @@ class Scene:
     async def settled(self) -> None:
         """Nothing live is left anywhere (I6), every leg ended once and said so once (I4), with a reason (I17)."""
         await self.over()
-        await self.until(lambda: not self._ringing(), "no invite or call is left at the presence server")
+        await self.until(
+            lambda: not self.deployment.held_by_presence(self.tenant),
+            "no invite or call is left at the presence server",
+        )
         if "voice" in self.deployment.processes:
             await self._node_is_empty()
         for call in self.rows(models.Call):
@@ -172,15 +169,6 @@ class Scene:
     def outbox(self) -> list[Any]:
         """Outbox entries, but for callbacks that an app would not take: those are tried for days."""
         return [row for row in self.rows(models.Outbox) if not (row.kind == "callback" and row.attempts)]
-
-    def _ringing(self) -> list[Any]:
-        left: list[Any] = []
-        with self.presence_database.connect() as connection:
-            ringing = (invites.c.account_sid == self.tenant.sid, invites.c.state == "ringing")
-            left += connection.execute(select(invites.c.call_sid).where(*ringing)).all()
-            mine = presence_calls.c.account_sid == self.tenant.sid
-            left += connection.execute(select(presence_calls.c.call_sid).where(mine)).all()
-        return left
 
     async def _node_is_empty(self) -> None:
         async def nothing(_event: object) -> None: ...

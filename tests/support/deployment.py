@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import NullPool
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VoiceGrant
 from twilio.rest import Client
@@ -32,6 +33,7 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, APPLICATION, CARRIER, PHONE_NUMBER, new_sid
 from migrations import runner
+from presence.models import calls, invites
 
 T = TypeVar("T")
 
@@ -126,6 +128,9 @@ class Deployment:
         runner.upgrade(self.environment["CALLROUTER_ROUTER_DATABASE_URL"], "callrouter")
         runner.upgrade(self.environment["CALLROUTER_PRESENCE_DATABASE_URL"], "presence")
         self.database = Database(self.environment["CALLROUTER_ROUTER_DATABASE_URL"])
+        self.presence_database = create_engine(
+            self.environment["CALLROUTER_PRESENCE_DATABASE_URL"], poolclass=NullPool
+        )
         self.keys = Keys([SECRET_KEY])
 
     # -- processes
@@ -254,6 +259,15 @@ class Deployment:
             if self.rows(model, model.account_sid == tenant.sid)
         ]
         return not mine
+
+    def held_by_presence(self, tenant: Tenant) -> list[str]:
+        """Calls that ring, or belong to a client, as far as the presence server knows."""
+        ringing = select(invites.c.call_sid).where(
+            invites.c.account_sid == tenant.sid, invites.c.state == "ringing"
+        )
+        bound = select(calls.c.call_sid).where(calls.c.account_sid == tenant.sid)
+        with self.presence_database.connect() as connection:
+            return [sid for query in (ringing, bound) for sid in connection.execute(query).scalars()]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -366,6 +366,22 @@ def test_restart_of_a_leg_that_is_up_must_be_followed_by_checks() -> None:
     run(scenario())
 
 
+def test_an_answer_that_comes_as_a_restart_is_still_the_answer() -> None:
+    """Its device lost the signalling after it had answered, and says it again when it is back (PR-81)."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            offer = (await client.request("leg.create", leg="W", kind="webrtc"))["sdp"]
+            browser = await HandBrowser.open()
+            browser.take(offer)
+            browser.setup = "active"
+            assert (await client.request("leg.restart", leg="W", sdp=browser.sdp()))["sdp"] == offer
+            await browser.connect()
+            await events.wait("leg.up", "W")
+
+    run(scenario())
+
+
 def test_restarted_node_builds_the_leg_anew() -> None:
     """voice-sdk-protocol 6: the client's reinvite meets a node that never saw the call."""
 

@@ -120,9 +120,13 @@ class WebRtcLeg(Leg):
     def restart(self, remote: sdp.RemoteAudio) -> str:
         """An ICE restart: new credentials on the same keys, or new keys if the certificate is another.
 
-        An SDP with the ICE credentials in use asks for nothing new and gets our last SDP.
+        An SDP with the ICE credentials in use asks for nothing new and gets our last SDP. An answer to our offer
+        counts as one, though it comes this way: its device lost the signalling in between.
         """
         self._check(remote)
+        if self._remote is None and remote.setup != "actpass":
+            self.accept(remote)
+            return self._written
         same = self._remote is not None and remote.fingerprints == self._remote.fingerprints
         usable = same and not self._failed and self._dtls.state is not DtlsState.CLOSED
         if usable and self._remote is not None and remote.ice_ufrag == self._remote.ice_ufrag:

@@ -124,12 +124,10 @@ def upgrade() -> None:
         sa.Column("event_id", sa.String(length=200), nullable=False),
         sa.Column("account_sid", sa.String(length=34), nullable=False),
         sa.Column("call_sid", sa.String(length=34), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=False),
-        sa.Column("applied", sa.Boolean(), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("source", "event_id", name=op.f("pk_inbox")),
     )
-    op.create_index("ix_inbox_pending", "inbox", ["applied", "call_sid"], unique=False)
+    op.create_index("ix_inbox_received", "inbox", ["received_at"], unique=False)
     op.create_table(
         "notifications",
         sa.Column("account_sid", sa.String(length=34), nullable=False),
@@ -209,11 +207,10 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("finished", sa.Boolean(), nullable=False),
         sa.Column("date_updated", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("account_sid", "call_sid", name=op.f("pk_sessions")),
     )
-    op.create_index("ix_sessions_owner", "sessions", ["finished", "owner"], unique=False)
+    op.create_index("ix_sessions_owner", "sessions", ["owner"], unique=False)
     op.create_table(
         "timeline",
         sa.Column("account_sid", sa.String(length=34), nullable=False),
@@ -234,7 +231,6 @@ def upgrade() -> None:
         sa.Column("due_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("account_sid", "call_sid", "name", name=op.f("pk_timers")),
     )
-    op.create_index("ix_timers_due", "timers", ["due_at"], unique=False)
 
 
 def downgrade() -> None:
