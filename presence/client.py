@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from foundation.keys import Keys
-from foundation.webserver.service import LIFE, service_token
+from foundation.webserver.service import ServiceToken
 
 CONNECT, READ = 0.5, 2.0  # seconds
 SLOW_READ = 6.0  # seconds, for what waits for a commit and for sockets
@@ -125,9 +125,9 @@ class PresenceClient:
     def __init__(
         self, base_url: str, keys: Keys, *, issuer: str = "router", breaker: Breaker | None = None
     ) -> None:
-        self._base, self._keys, self._issuer = base_url.rstrip("/"), keys, issuer
+        self._base = base_url.rstrip("/")
+        self._token = ServiceToken(keys, "presence", issuer)
         self._breaker = breaker or Breaker()
-        self._token, self._token_until = "", 0.0
         self._session = requests.Session()
         self._session.trust_env = False
         for scheme in ("http://", "https://"):
@@ -205,7 +205,7 @@ class PresenceClient:
                 method,
                 self._base + path,
                 json=body,
-                headers={"Authorization": f"Bearer {self._service_token()}"},
+                headers=self._token.header,
                 timeout=(CONNECT, read),
                 allow_redirects=False,
             )
@@ -224,14 +224,6 @@ class PresenceClient:
                 response.status_code, int(answer.get("code", 0)), str(answer.get("message", ""))
             )
         return answer
-
-    def _service_token(self) -> str:
-        """One token serves many requests, and is renewed long before it ends."""
-        now = time.monotonic()
-        if now >= self._token_until:
-            self._token = service_token(self._keys, "presence", self._issuer)
-            self._token_until = now + LIFE / 2
-        return self._token
 
 
 def _presence(found: dict[str, Any]) -> Presence:

@@ -15,7 +15,7 @@ import structlog
 from requests.adapters import HTTPAdapter
 
 from foundation.keys import Keys
-from foundation.webserver.service import LIFE, service_token
+from foundation.webserver.service import ServiceToken
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +69,7 @@ class HttpRouterLink:
 
     def __init__(self, router_url: str, keys: Keys, issuer: str = "presence") -> None:
         self._url = f"{router_url}/v1/client-events"
-        self._keys, self._issuer = keys, issuer
-        self._token, self._token_until = "", 0.0
+        self._token = ServiceToken(keys, "router", issuer)
         self._session = requests.Session()
         self._session.trust_env = False
         adapter = HTTPAdapter(pool_maxsize=THREADS)
@@ -117,7 +116,7 @@ class HttpRouterLink:
         with self._session.post(
             self._url,
             json=event,
-            headers={"Authorization": f"Bearer {self._service_token()}"},
+            headers=self._token.header,
             timeout=timeout,
             allow_redirects=False,
             stream=True,
@@ -127,11 +126,3 @@ class HttpRouterLink:
                 raise ValueError(f"an answer of status {response.status_code} that is no answer of ours")
             body = json.loads(raw) if raw.strip() else {}
             return RouterAnswer(status=response.status_code, body=body if isinstance(body, dict) else {})
-
-    def _service_token(self) -> str:
-        """One token serves many events, and is renewed long before it ends."""
-        now = time.monotonic()
-        if now >= self._token_until:
-            self._token = service_token(self._keys, "router", self._issuer)
-            self._token_until = now + LIFE / 2
-        return self._token
