@@ -1,7 +1,7 @@
 """The deployment's own keys: what is signed by us, for us, and what is encrypted at rest.
 
 One list of master keys, newest first; every purpose has its own salt, so that a token made for one
-can never be used for another (design §7, reliability-security 4.4 and 4.6). Putting a new key in
+can never be used for another (reliability-security 4.4 and 4.6). Putting a new key in
 front rotates: the old ones still verify and decrypt.
 """
 

@@ -7,6 +7,7 @@ from callrouter.carriers.simulator.cli import simulate
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.token import mint_for
 from callrouter.directory import carriers
+from callrouter.directory.errors import Missing
 from callrouter.phone.cli import PhoneDefaults, PhoneLookup, phone
 
 __all__ = ["phone", "simulate"]
@@ -14,7 +15,11 @@ __all__ = ["phone", "simulate"]
 
 def _carrier(name: str) -> CarrierAccess:
     deployment = _deployment()
-    known = deployment.read(lambda connection: carriers.fetch(connection, name))
+    try:
+        known = deployment.read(lambda connection: carriers.fetch(connection, name))
+    except Missing as missing:
+        remedy = f"make it with `callrouter carrier create {name} --control-url http://127.0.0.1:9000/{name}`"
+        raise click.ClickException(f"there is no carrier {name}; {remedy}") from missing
     return CarrierAccess(
         router_url=deployment.settings.router_base(),
         secret=deployment.keys.open(known.secrets_sealed[0]),

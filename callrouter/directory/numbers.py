@@ -83,7 +83,7 @@ def create(
     number = e164(phone_number)
     taken = select(models.PhoneNumber.sid).where(models.PhoneNumber.phone_number == number)
     if connection.execute(taken).first() is not None:
-        raise Refused(UNAVAILABLE, f"{number} is not available")
+        raise Refused(UNAVAILABLE, f"{number} is not available: an account has it already")
     row = {"friendly_name": national(number), **_checked(connection, account_sid, settings)}
     connection.execute(
         insert(models.PhoneNumber).values(

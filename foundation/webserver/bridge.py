@@ -1,7 +1,7 @@
 """Runs a Flask app on threads behind an asyncio server.
 
 The whole body is read first, under a cap, so a view never meets a short or endless one; then one hop to a
-thread and one response back. A streaming bridge costs twice as much per request (spec/serving.md A1).
+thread and one response back. A streaming bridge costs twice as much per request.
 """
 
 import asyncio
