@@ -14,7 +14,7 @@ def test_an_incoming_call_survives_at_every_point(deployment: Deployment, tmp_pa
     at_every_point(deployment, "presence", incoming, tmp_path / "points")
 
 
-def test_an_outgoing_call_survives_at_every_point(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
     """A client whose socket drops before it has the answer drops the call too, as the Voice SDK does."""
     unanswered = {
         "call.before",
@@ -24,4 +24,4 @@ def test_an_outgoing_call_survives_at_every_point(deployment: Deployment, tmp_pa
         "frame.answer.before",
         "frame.answer.after",
     }
-    at_every_point(deployment, "presence", outgoing, tmp_path / "points", unanswered)
+    at_every_point(on_sqlite, "presence", outgoing, tmp_path / "points", unanswered)

@@ -14,5 +14,5 @@ def test_an_incoming_call_survives_at_every_point(deployment: Deployment, tmp_pa
     at_every_point(deployment, "router", incoming, tmp_path / "points")
 
 
-def test_an_outgoing_call_survives_at_every_point(deployment: Deployment, tmp_path: Path) -> None:
-    at_every_point(deployment, "router", outgoing, tmp_path / "points")
+def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
+    at_every_point(on_sqlite, "router", outgoing, tmp_path / "points")
