@@ -1,21 +1,21 @@
 """One step of a live call, pure: a session and what happened give the next session and what to write.
 
-The language decides what the document wants (`instructions.interpreter`); this module knows legs. It turns
-the language's commands into outbox entries, status changes and timers, and what happens to legs into the
-language's events. Ids come from an argument and time from the happening: any history can be replayed.
+The language decides what the document wants (`instructions.interpreter`); this module knows legs. It turns what happens
+to them into the language's events; `callrouter.calls.program` turns the language's commands into outbox entries, status
+changes and timers. Ids come from an argument and time from the happening: any history can be replayed.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import happenings as h
-from callrouter.calls import parameters
-from callrouter.calls.draft import Change, Draft, Entry, Step
+from callrouter.calls.draft import Step
+from callrouter.calls.program import Program, local_name
 from callrouter.calls.session import OWN, CallSession, Leg
-from callrouter.calls.status import SIP_CODES, Cause, Status, leg_status
+from callrouter.calls.status import Cause, Status, leg_status
 from instructions import commands as c
 from instructions import events as e
-from instructions.interpreter import advance, new_session
+from instructions.interpreter import new_session
 from instructions.outcomes import Role
 
 LIMIT_TIMER = "limit"
@@ -25,18 +25,13 @@ LONGEST_CALL = 24 * 3600
 
 def step(session: CallSession, happening: h.Happening, new_sid: Callable[[], str]) -> Step:
     """What follows from this happening. Late, repeated and unknown ones change nothing."""
-    stepper = _Stepper(session, happening, new_sid)
+    stepper = _Stepper(session, happening.at, new_sid, rang_out=isinstance(happening, h.TimerDue))
     stepper.take(happening)
     stepper.end_orphans()
     return stepper.finished()
 
 
-class _Stepper(Draft):
-    def __init__(self, session: CallSession, happening: h.Happening, new_sid: Callable[[], str]) -> None:
-        super().__init__(session, happening.at)
-        self.new_sid = new_sid
-        self.rang_out = isinstance(happening, h.TimerDue)
-
+class _Stepper(Program):
     def end_orphans(self) -> None:
         """When its dialler is gone, a leg that no program wants any more is ended too."""
         for leg in self.session.legs.values():
@@ -116,7 +111,7 @@ class _Stepper(Draft):
                 self.line(self.face(leg), "router", f"presses {digits}")
                 self.pass_on(leg, digits)
                 screened = leg.name in self.session.programs
-                program, name = (leg.name, OWN) if screened else (leg.dialled_by, _local(leg))
+                program, name = (leg.name, OWN) if screened else (leg.dialled_by, local_name(leg))
                 self.tell(program, e.DigitsReceived(at=self.at, leg=name, digits=digits))
             case h.Said(content=content):
                 self.line(self.face(leg), "router", "message", content=content)
@@ -129,7 +124,7 @@ class _Stepper(Draft):
 
     def rang(self, leg: Leg, endpoints: tuple[str, ...]) -> None:
         if self.move(replace(leg, endpoints=endpoints), Status.RINGING):
-            self.tell(leg.dialled_by, e.LegRinging(at=self.at, leg=_local(leg)))
+            self.tell(leg.dialled_by, e.LegRinging(at=self.at, leg=local_name(leg)))
             self.give_up_if_nobody_rings(leg.name)
 
     def give_up_if_nobody_rings(self, name: str) -> None:
@@ -151,7 +146,7 @@ class _Stepper(Draft):
         if self.move(replace(leg, endpoints=endpoints or leg.endpoints), Status.IN_PROGRESS):
             if happening.sdp:
                 self.send("accept", leg, sdp=happening.sdp)
-            self.tell(leg.dialled_by, e.LegAnswered(at=self.at, leg=_local(leg)))
+            self.tell(leg.dialled_by, e.LegAnswered(at=self.at, leg=local_name(leg)))
 
     def gone(self, leg: Leg, happening: h.Gone) -> None:
         if not leg.live:
@@ -163,7 +158,7 @@ class _Stepper(Draft):
             self.tell(OWN, e.HungUp(at=self.at))
         else:
             status = leg_status(self.session.legs[leg.name].status)
-            self.tell(leg.dialled_by, e.LegEnded(at=self.at, leg=_local(leg), status=status))
+            self.tell(leg.dialled_by, e.LegEnded(at=self.at, leg=local_name(leg), status=status))
 
     def pass_on(self, leg: Leg, digits: str) -> None:
         """A client's keys come beside its audio; a phone's travel in it, and the voice node passes them on."""
@@ -216,152 +211,9 @@ class _Stepper(Draft):
         self.session = self.session.with_program(leg.name, program)
         self.keep(replace(leg, bridged=False))
         self.send("unbridge", leg)
-        ended = e.LegEnded(at=self.at, leg=_local(leg), status=e.LegStatus.COMPLETED)
+        ended = e.LegEnded(at=self.at, leg=local_name(leg), status=e.LegStatus.COMPLETED)
         self.tell(leg.dialled_by, ended)
         self.tell(leg.name, e.Started(at=self.at))
-
-    # -- what the language wants
-
-    def tell(self, program: str, event: e.Event) -> None:
-        state = self.session.programs.get(program)
-        if state is None:
-            return
-        state, wanted = advance(state, event)
-        self.session = self.session.with_program(program, state)
-        for command in wanted:
-            self.do(program, command)
-
-    def do(self, program: str, command: c.Command) -> None:
-        leg = self.session.legs[program]
-        match command:
-            case c.Fetch():
-                self.fetch(leg, command)
-            case c.Answer():
-                self.line("router", self.face(leg), "answer")
-                self.send("answer", leg)
-            case c.Reject(reason=reason):
-                self.end(
-                    leg, Cause.BUSY if reason == "busy" else Cause.NO_ANSWER, tell_far=True, reason=reason
-                )
-            case c.StartLeg():
-                self.start(leg, command)
-            case c.CancelLeg(leg=name) | c.HangUp(leg=name):
-                dialled = self.dialled(leg, name)
-                unanswered = Cause.NO_ANSWER if self.rang_out else Cause.CANCELED
-                cause = Cause.NORMAL if dialled.answered else unanswered
-                self.end(dialled, cause, tell_far=True)
-            case c.ScreenLeg(leg=name, url=url, method=method):
-                whisper = new_session(url=url, method=method, answered=True, role=Role.SCREENING)
-                screened = self.dialled(leg, name).name
-                self.session = self.session.with_program(screened, whisper)
-                self.tell(screened, e.Started(at=self.at))
-            case c.Bridge(leg=name):
-                dialled = replace(self.dialled(leg, name), bridged=True)
-                self.keep(dialled)
-                self.line("router", self.face(dialled), "connected")
-                self.send("bridge", dialled, legs=[leg.call_sid, dialled.call_sid])
-            case c.SetTimer(timer=timer, seconds=seconds):
-                self.timers[f"{program}|{timer}"] = self.at + seconds
-            case c.CancelTimer(timer=timer):
-                self.timers[f"{program}|{timer}"] = None
-            case c.Warn(code=code, message=message, line=line, url=url):
-                self.note(code, "1", _at_line(message, line), leg, url)
-            case c.Fault(code=code, message=message, line=line, url=url):
-                self.note(code, "0", _at_line(message, line), leg, url)
-            case c.Finish(reason=reason):
-                self.finish(leg, reason)
-
-    def fetch(self, leg: Leg, command: c.Fetch) -> None:
-        extra = dict(command.params)
-        if command.leg is not None:
-            dialled = self.dialled(leg, command.leg)
-            extra["DialCallSid"] = dialled.call_sid
-            if dialled.ended_because in SIP_CODES and not dialled.answered:
-                extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
-        first = self.session.first_parameters if leg.name == OWN else {}
-        values = {**first, **parameters.standard(self.session, leg), **extra}
-        self.line("router", "app", f"{command.method} {command.url}", parameters=values)
-        self.outbox.append(
-            Entry(
-                kind="fetch",
-                lane=f"fetch:{leg.call_sid}",
-                payload={
-                    "program": leg.name,
-                    "fetch": command.fetch,
-                    "url": command.url,
-                    "method": command.method,
-                    "parameters": values,
-                    "cookies": list(self.session.cookies),
-                },
-            )
-        )
-
-    def dialled(self, dialler: Leg, name: str) -> Leg:
-        """The leg that this one's program calls so: each program counts its legs from the start."""
-        return self.session.legs[self.full_name(dialler, name)]
-
-    def full_name(self, dialler: Leg, name: str) -> str:
-        return name if dialler.name == OWN else f"{[*self.session.legs].index(dialler.name)}.{name}"
-
-    def start(self, own: Leg, command: c.StartLeg) -> None:
-        client = isinstance(command.noun, c.ClientTarget)
-        target = (
-            f"client:{command.noun.identity}"
-            if isinstance(command.noun, c.ClientTarget)
-            else command.noun.number
-        )
-        leg = Leg(
-            name=self.full_name(own, command.leg),
-            dialled_by=own.name,
-            call_sid=self.new_sid(),
-            direction="outbound-dial",
-            from_=command.caller_id or own.from_,
-            to=target,
-            status=Status.QUEUED,
-            identity=command.noun.identity if isinstance(command.noun, c.ClientTarget) else "",
-            send_digits="" if isinstance(command.noun, c.ClientTarget) else command.noun.send_digits or "",
-            callback=command.status_callback,
-        )
-        self.keep(leg)
-        self.changes.append(Change(leg=leg, new=True))
-        self.call_back(leg)
-        self.line("router", self.face(leg), "dial", call_sid=leg.call_sid, timeout=command.timeout)
-        self.send("ringback" if own.answered else "ring", own)
-        self.send(
-            "start.client" if client else "start.carrier",
-            leg,
-            timeout=command.timeout,
-            caller_id_given=command.caller_id is not None,
-            parameters=list(command.noun.parameters) if isinstance(command.noun, c.ClientTarget) else [],
-        )
-
-    def finish(self, leg: Leg, reason: c.FinishReason) -> None:
-        state = self.session.programs[leg.name]
-        if leg.name != OWN:
-            self.session = self.session.with_program(leg.name, None)
-            if state.role is Role.SCREENING:
-                accepted = reason is c.FinishReason.END_OF_DOCUMENT
-                self.tell(leg.dialled_by, e.LegScreened(at=self.at, leg=_local(leg), accepted=accepted))
-                return
-        if self.session.legs[leg.name].live:
-            failed = reason is c.FinishReason.APPLICATION_ERROR
-            cause = Cause.APPLICATION_ERROR if failed else Cause.NORMAL if leg.answered else Cause.NO_ANSWER
-            self.end(self.session.legs[leg.name], cause, tell_far=True)
-
-    def end(self, leg: Leg, cause: Cause, *, tell_far: bool, reason: str = "", detail: str = "") -> None:
-        super().end(leg, cause, tell_far=tell_far, reason=reason, detail=detail)
-        if leg.name != OWN and leg.name in self.session.programs:
-            self.tell(leg.name, e.HungUp(at=self.at))
-            self.session = self.session.with_program(leg.name, None)
-
-
-def _local(leg: Leg) -> str:
-    """What the program that dialled the leg calls it."""
-    return leg.name.rpartition(".")[2]
-
-
-def _at_line(message: str, line: int | None) -> str:
-    return message if line is None else f"{message} (line {line})"
 
 
 def _text(body: bytes) -> str:
