@@ -13,7 +13,7 @@ demo: $(VENV)/.ready ## run everything, let a call come in, show that both sides
 	@$(BIN)/callrouter demo
 
 test: $(VENV)/.ready-test ## the tests; what needs a browser or PostgreSQL is skipped where that is missing
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/ruff format --check .
@@ -39,7 +39,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing callrouter into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tts]'
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready

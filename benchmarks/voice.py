@@ -19,11 +19,13 @@ import os
 import re
 import select
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,8 @@ def run_node(pipe: Connection, calls: int) -> None:
         max_legs=4 * calls,
         consent_timeout=300,
         drain_timeout=0.1,
+        spool=Path(tempfile.gettempdir()) / "callrouter-voice-benchmark",
+        upload_grace=0.1,
     )
     main(settings, ready=lambda node: pipe.send(node.control_address))
 

@@ -9,6 +9,7 @@ from callrouter.api.blueprint import create_api
 from callrouter.calls.front import Front
 from callrouter.carriers.ingress import create_carriers
 from callrouter.console.softphone import create_softphone
+from callrouter.media.client import MediaClient
 from callrouter.voice.client import VoiceClient
 from foundation.clock import Clock
 from foundation.db import Database
@@ -28,6 +29,7 @@ class Parts:
     clock: Clock
     front: Front
     voice: VoiceClient
+    media: MediaClient
     checks: dict[str, Check]
 
 
@@ -39,7 +41,7 @@ def create_app(parts: Parts) -> Flask:
     handle_errors(app)
     database, keys, front, clock = parts.database, parts.keys, parts.front, parts.clock
     app.register_blueprint(health(parts.checks))
-    app.register_blueprint(create_api(database, keys, front, clock=clock))
+    app.register_blueprint(create_api(database, keys, front, parts.media, clock=clock))
     app.register_blueprint(create_carriers(database, keys, front, clock))
     app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock))
     if parts.settings.development:

@@ -1,4 +1,4 @@
-"""The three processes, and the one command that runs them all."""
+"""The four processes, and the one command that runs them all."""
 
 import asyncio
 import os
@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 
+from callrouter.media.server import run_media
 from callrouter.server import VOICE_PURPOSE, run_router
 from callrouter.voice import node
 from callrouter.voice.settings import NodeSettings
@@ -19,13 +20,15 @@ from foundation import logs
 from foundation.keys import load_keys
 from foundation.settings import Settings, address
 from foundation.webserver.serve import stop_on_signals
+from foundation.webserver.service import ServiceToken
 
 log = structlog.get_logger(__name__)
 
-NAMES = ("presence", "router", "voice")
+NAMES = ("presence", "media", "router", "voice")
 """In the order in which they are started."""
-STOP_ORDER = ("router", "presence", "voice")
-"""The router first, so that it does not take the others' end for a fault."""
+STOP_ORDER = ("router", "presence", "voice", "media")
+"""The router first, so that it does not take the others' end for a fault; media last, because the voice node still
+uploads what it recorded."""
 STOP_SECONDS = 15.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a process that died is started again; the last is for all further times."""
@@ -47,16 +50,18 @@ def run(name: str, settings: Settings) -> None:
     if name == "voice":
         node.main(voice_settings(settings))
     else:
-        asyncio.run(_run_router(settings))
+        asyncio.run(_serve({"router": run_router, "media": run_media}[name], settings))
 
 
-async def _run_router(settings: Settings) -> None:
-    await run_router(settings, stop_on_signals())
+async def _serve(server: Callable[[Settings, asyncio.Event], Awaitable[None]], settings: Settings) -> None:
+    await server(settings, stop_on_signals())
 
 
 def voice_settings(settings: Settings) -> NodeSettings:
+    keys = load_keys(settings)
+    media = ServiceToken(keys, "media", "voice")
     return NodeSettings(
-        token=load_keys(settings).derive(VOICE_PURPOSE),
+        token=keys.derive(VOICE_PURPOSE),
         control_address=address(settings.voice_control),
         media_address=settings.voice_address,
         bind_address=settings.voice_address if settings.voice_address.startswith("127.") else "0.0.0.0",  # noqa: S104
@@ -64,6 +69,8 @@ def voice_settings(settings: Settings) -> NodeSettings:
         rtp_ports=settings.rtp_ports(),
         max_legs=settings.voice_max_legs,
         media_timeout=settings.voice_media_timeout,
+        media_credentials=lambda: media.header,
+        spool=settings.data_dir / "voice",
     )
 
 

@@ -11,8 +11,10 @@ from callrouter.calls.dispatch import Dispatcher
 from callrouter.calls.engine import Engine
 from callrouter.calls.front import Front
 from callrouter.calls.legs import Legs
+from callrouter.calls.sounds import Sounds
 from callrouter.calls.webhooks import Webhooks
 from callrouter.carriers.webhook import ANYWHERE, Carriers
+from callrouter.media.client import MediaClient
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import load_keys
@@ -43,7 +45,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         threads=settings.outbound_threads,
     )
     gateways = FetchPool(Fetcher(allow=ANYWHERE, user_agent="callrouter"), threads=8)
-    webhooks = Webhooks(database, keys, apps, engine.now)
+    media = MediaClient(settings.media_base(), keys)
+    webhooks = Webhooks(database, keys, apps, engine.now, settings.router_base())
     carriers = Carriers(database, keys, gateways, engine.now)
     dispatcher = Dispatcher(
         engine,
@@ -52,6 +55,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
             "fetch": webhooks.fetch,
             "callback": webhooks.call_back,
             **Legs(engine, database, keys, audio.voice, presence, carriers).executors(),
+            **Sounds(engine, audio.voice, settings.media_base()).executors(),
             **Announcer(database, keys, presence).executors(),
         },
     )
@@ -59,7 +63,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     await engine.start()
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
-    front = Front(engine, database, asyncio.get_running_loop())
+    front = Front(engine, database, asyncio.get_running_loop(), calls_per_second=settings.calls_per_second)
     checks: dict[str, Check] = {
         "database": database_check(database),
         "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL",
@@ -71,6 +75,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         clock=utc_now,
         front=front,
         voice=audio.voice,
+        media=media,
         checks=checks,
     )
     bridge = WsgiBridge(create_app(parts), threads=32)
@@ -85,4 +90,5 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         await gateways.close()
         bridge.close()
         presence.close()
+        media.close()
         database.close()

@@ -80,6 +80,18 @@ class Settings:
     voice_media_timeout: float = _setting(
         20.0, "Seconds without a packet after which a leg's call ends.", "float", validate=Range(0)
     )
+    media_bind: str = _setting("127.0.0.1:8082", "Where the media service serves sound.")
+    media_url: str = _setting(
+        "", "Where the router and the voice node find it; empty: http:// and media_bind."
+    )
+    media_cache_mb: int = _setting(
+        1000, "Megabytes of converted and spoken sound that are kept on disk.", "int", validate=Range(1)
+    )
+    speech_engine: str = _setting(
+        "auto",
+        "What speaks texts: `auto` (espeak-ng if installed by callrouter[tts]), `espeak`, `command:` and a command "
+        "line with {text}, {voice}, {language} that writes WAV, the http(s) URL of an engine, or `none`.",
+    )
     outbound_allow: tuple[str, ...] = _setting(
         (),
         "Addresses, CIDR blocks or host names that webhooks may reach although they are not public, such as "
@@ -87,6 +99,12 @@ class Settings:
         "list",
     )
     outbound_ca: str = _setting("", "PEM file of extra certificate authorities for webhooks.")
+    calls_per_second: float = _setting(
+        1.0,
+        "Calls that an account may place by REST in a second; more of them wait in its queue.",
+        "float",
+        validate=Range(0.01, 1000),
+    )
     outbound_threads: int = _setting(64, "Webhook requests under way at once.", "int", validate=Range(1, 512))
     answer_grace: float = _setting(
         10.0,
@@ -112,6 +130,9 @@ class Settings:
 
     def presence_base(self) -> str:
         return (self.presence_url or f"http://{self.presence_bind}").rstrip("/")
+
+    def media_base(self) -> str:
+        return (self.media_url or f"http://{self.media_bind}").rstrip("/")
 
     def signal_name(self) -> str:
         """What an app gives the Voice SDK as `chunderw`."""
@@ -168,15 +189,18 @@ def load() -> Settings:
 def _faults(settings: Settings) -> list[str]:
     """What is wrong with settings whose types are right."""
     faults = []
-    for name in ("router_bind", "presence_bind", "signal_bind", "voice_control"):
+    for name in ("router_bind", "presence_bind", "signal_bind", "voice_control", "media_bind"):
         try:
             if (name, getattr(settings, name)) != ("signal_bind", "off"):
                 address(getattr(settings, name))
         except ValueError as error:
             faults.append(f"{PREFIX}{name.upper()}: {error}")
-    for name in ("router_url", "presence_url"):
+    for name in ("router_url", "presence_url", "media_url"):
         if (url := getattr(settings, name)) and not _is_web_url(url):
             faults.append(f"{PREFIX}{name.upper()}: {url!r} is not a URL such as https://calls.example.com")
+    kind, _, line = (engine := settings.speech_engine).partition(":")
+    if not (engine in ("auto", "espeak", "none") or (kind == "command" and line) or _is_web_url(engine)):
+        faults.append(f"{PREFIX}SPEECH_ENGINE: {engine!r} is not auto, espeak, none, command:… or a URL")
     if settings.log_level.lower() not in LEVELS:
         faults.append(f"{PREFIX}LOG_LEVEL: Must be one of: {', '.join(LEVELS)}.")
     try:

@@ -41,13 +41,18 @@ class ClientTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Request a document. The engine adds the standard parameters; DialCallSid when there is a `leg`."""
+    """Request a document.
+
+    The engine adds the standard parameters; DialCallSid when there is a `leg`; RecordingUrl, RecordingSid and
+    RecordingDuration when there is a `recording`.
+    """
 
     fetch: str
     url: str
     method: str
     params: Params = ()
     leg: str | None = None
+    recording: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,79 @@ class Bridge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Speech:
+    """Text to read aloud; when `markup`, SSML inside `<speak>…</speak>`. `voice` None: the account's."""
+
+    text: str
+    markup: bool
+    voice: str | None
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """An audio file at an absolute URL."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """DTMF digits with pauses w (0.5 s) and W (1 s), as tones to the own leg's far end."""
+
+    digits: str
+
+
+Sound = Speech | File | Keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Play on the own leg, after what it plays already; SoundEnded reports the end. `loop` 0: for ever."""
+
+    sound_id: str
+    sound: Sound
+    loop: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopSounds:
+    """Whatever the own leg plays or has still to play stops, without a SoundEnded that matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingCallback:
+    """Who hears about a recording, and of which of in-progress, completed and absent."""
+
+    url: str
+    method: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Record what the own leg's far end says; RecordingEnded reports the end.
+
+    `silence` seconds of quiet end it (0: never), as does `max_length` seconds of recording. `beep`: a tone
+    first. `trim`: silence at both ends is cut off.
+    """
+
+    recording: str
+    silence: int
+    max_length: int
+    beep: bool
+    trim: bool
+    callback: RecordingCallback | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRecording:
+    """End a recording; RecordingEnded still reports it."""
+
+    recording: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetTimer:
     timer: str
     seconds: int
@@ -150,6 +228,10 @@ Command = (
     | StartLeg
     | ScreenLeg
     | Bridge
+    | Play
+    | StopSounds
+    | Record
+    | StopRecording
     | SetTimer
     | CancelTimer
     | Warn

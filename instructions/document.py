@@ -138,7 +138,9 @@ class Reader:
             except ValueError as fault:
                 self._warn(cls.content_code, f"<{cls.tag}> has a text that is not valid: {fault}", line)
                 words = None
-        element = cls(**values, line=line, text=words, children=tuple(self._children(source, cls)))
+        parts = tuple(self._parts(source, cls))
+        children = tuple(part for part in parts if isinstance(part, Element))
+        element = cls(**values, line=line, text=words, children=children, parts=parts if cls.spoken else ())
         for problem in element.check():
             self._warn(problem.code, problem.message, problem.line)
         return element
@@ -162,15 +164,19 @@ class Reader:
                 self._warn(row.code, message, line)
         return values
 
-    def _children(self, source: etree._Element, cls: type[Element]) -> Iterator[Element]:
+    def _parts(self, source: etree._Element, cls: type[Element]) -> Iterator[str | Element]:
+        """Text and legal children in their order. What is not legal is not there, but for its spoken text."""
         legal = {child.tag: child for child in cls.nests}
+        yield str(source.text or "")
         for child in source:
             tag = str(child.tag)
             if nested := legal.get(tag):
                 yield self.build(child, nested)
             else:
+                yield "".join(map(str, child.itertext()))
                 what = "is not a verb" if cls is Response else f"is not allowed inside <{cls.tag}>"
                 self._unknown(f"<{tag[:80]}> {what}", tag, legal, cls.nest_code, child.sourceline or 0)
+            yield str(child.tail or "")
 
     def _unknown(self, message: str, name: str, known: Mapping[str, object], code: int, line: int) -> None:
         """Warn, naming what was probably meant: names are case-sensitive, and people forget."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, dataclass_transform
 
 from instructions.attributes import Attribute, Kind, attribute, table
-from instructions.commands import Warn
+from instructions.commands import Fault, Warn
 from instructions.errors import NOT_ACTING, SCHEMA_WARNING
 from instructions.events import Event
 from instructions.outcomes import Call, Memory, Next, Outcome
@@ -29,7 +29,8 @@ class Element:
 
     Class arguments: `tag` where the XML name differs from the class name, `nests` the legal children,
     `nest_code` the warning for any other, `content` with `content_code` the kind of text inside, `spoken`
-    when the text of children belongs to it (SSML).
+    when the text of children belongs to it (SSML): only then `parts` are text and children as they follow
+    each other.
     """
 
     tag: ClassVar[str] = ""
@@ -43,6 +44,7 @@ class Element:
     line: int = 0
     text: str | None = ""
     children: tuple[Element, ...] = ()
+    parts: tuple[str | Element, ...] = ()
 
     def __init_subclass__(cls, *, tag: str | None = None, **facts: Any) -> None:
         super().__init_subclass__()
@@ -83,3 +85,17 @@ class Verb(Element):
     @classmethod
     def acts(cls) -> bool:
         return cls.begin is not Verb.begin
+
+
+def idle_attributes(element: Element, call: Call) -> Iterator[Warn]:
+    """A warning for each attribute that was given and does not act yet."""
+    for row in element.table:
+        if not row.acts and getattr(element, row.field) != row.default:
+            message = f"<{element.tag} {row.name}> does not act yet: it was ignored"
+            yield Warn(code=NOT_ACTING, message=message, line=element.line, url=call.url)
+
+
+def unresolved(element: Element, name: str, value: str, call: Call) -> Fault:
+    """The fault of a relative URL, in the attribute (or text) `name`, that nothing can be resolved against."""
+    message = f"<{element.tag} {name}> is relative ({value[:80]!r}), but this document came without a URL"
+    return Fault(code=15004, message=message, line=element.line, url=call.url)

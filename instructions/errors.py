@@ -69,6 +69,7 @@ _ERRORS = {
     13247: "invalid caller id",
     13257: "invalid transcribeCallback",
     13338: "invalid actionOnEmptyResult",
+    13420: "<Play>: the answer is not audio that can be played",
     13621: "invalid recordingStatusCallbackEvent",
     14201: "<Enqueue>: invalid method",
     14202: "<Enqueue>: invalid waitUrl",
@@ -88,6 +89,7 @@ _ERRORS = {
     15004: "a relative URL in a document that came without one",
     16011: "invalid conference event callback",
     16025: "invalid participant label",
+    20503: "the service that this needs is not there",
     21300: "invalid trunk",
     31922: "a stream's URL must begin with wss://",
 }
@@ -142,6 +144,7 @@ _WARNINGS = {
     13510: "<Say>: invalid loop",
     13511: "<Say>: invalid voice",
     13512: "<Say>: invalid language",
+    13520: "<Say>: no text",
     13521: "<Say>: text too long",
     13610: "<Record>: invalid method",
     13611: "<Record>: invalid timeout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 _LATEST = 1e11
 """An `at` beyond this (the year 5138) is no time; a bound makes every difference a number."""
@@ -88,6 +89,26 @@ class LegScreened(Event):
 
     leg: str
     accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundEnded(Event):
+    """A sound was played to its end, or could not be: then `code` and `reason` say why (the application's fault)."""
+
+    sound_id: str
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingEnded(Event):
+    """A recording is over and stored, or could not be (`failed`). `seconds` are whole; `silent`: nobody spoke."""
+
+    recording: str
+    cause: Literal["silence", "length", "stopped", "hangup", "failed"]
+    seconds: int
+    silent: bool
 
 
 @dataclass(frozen=True, kw_only=True)

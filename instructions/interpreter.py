@@ -18,8 +18,6 @@ from instructions.errors import DocumentError
 from instructions.events import Answered, DocumentFailed, DocumentFetched, Event, HungUp, Replaced, Started
 from instructions.outcomes import Call, Fail, Goto, Next, Outcome, Role, Stop, Wait
 from instructions.state import Answering, Frame, Origin, Request, State, Waiting
-from instructions.verbs.dialling import DialMemory
-from instructions.verbs.pause import PauseMemory
 
 MAX_DOCUMENTS = 500
 """Documents of one session: a redirect loop ends here."""
@@ -114,6 +112,7 @@ class _Session:
                 method=request.method,
                 params=request.params,
                 leg=request.leg,
+                recording=request.recording,
             )
         )
 
@@ -144,6 +143,7 @@ class _Session:
                 method=origin.fallback_method,
                 params=(*(request.params if request else ()), *errors),
                 leg=request.leg if request else None,
+                recording=request.recording if request else None,
                 fallback=True,
             )
         )
@@ -171,7 +171,7 @@ class _Session:
         match outcome:
             case Next():
                 return True
-            case Wait(memory=DialMemory() | PauseMemory() as memory):
+            case Wait(memory=memory):
                 self._set(frames=(replace(frame, memory=memory),), waiting=Waiting.VERB)
             case Goto():
                 self._goto(outcome, frame, verb)
@@ -186,7 +186,16 @@ class _Session:
         if url is None:
             message = f"<{verb.tag}> goes to {goto.url[:80]!r}, but this document has no URL to start from"
             return self._broken(15004, message, verb.line, frame.url, None)
-        self._request(Request(fetch="", url=url, method=goto.method, params=goto.params, leg=goto.leg))
+        self._request(
+            Request(
+                fetch="",
+                url=url,
+                method=goto.method,
+                params=goto.params,
+                leg=goto.leg,
+                recording=goto.recording,
+            )
+        )
 
     def _reload(self) -> tuple[Document, Frame, Verb] | None:
         """The running document again. Should an upgrade read it differently, the call ends: nobody guesses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 from urllib.parse import urljoin
 
 from instructions.commands import Command, FinishReason, Params
@@ -42,6 +43,12 @@ class Call:
 class Memory:
     """What a verb remembers while it waits: JSON-able, and enough to clean up without the verb."""
 
+    kinds: ClassVar[dict[str, type[Memory]]] = {}
+    """Every kind, by the name that it is stored with."""
+
+    def __init_subclass__(cls) -> None:
+        Memory.kinds[cls.__name__] = cls
+
     def leave(self) -> tuple[Command, ...]:
         """The commands that undo what is under way, when the call leaves the verb."""
         return ()
@@ -70,6 +77,7 @@ class Goto:
     method: str
     params: Params = ()
     leg: str | None = None
+    recording: str | None = None
     commands: tuple[Command, ...] = ()
 
 

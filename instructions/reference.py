@@ -10,8 +10,9 @@ from instructions.elements import Element, Verb
 from instructions.verbs.dial_nouns import Client, Identity, Number
 from instructions.verbs.dial_table import TABLE
 from instructions.verbs.parameter import Parameter
+from instructions.verbs.ssml import SPEECH
 
-_ACTING_NOUNS = (Number, Client, Identity, Parameter)
+_ACTING_NOUNS = (Number, Client, Identity, Parameter, *SPEECH)
 
 
 def elements(root: type[Element] = Response) -> tuple[type[Element], ...]:

@@ -22,7 +22,9 @@ from instructions import events
 from instructions.commands import Command
 from instructions.errors import SnapshotError
 from instructions.events import Event
+from instructions.outcomes import Memory
 from instructions.state import State
+from instructions.verbs import catalogue  # noqa: F401  every verb's kind of Memory is known from here on
 
 JSON = dict[str, Any]
 T = TypeVar("T")
@@ -155,6 +157,8 @@ def _decode(hint: Any, value: Any) -> Any:
 def _decode_union(hints: tuple[Any, ...], value: Any) -> Any:
     if value is None and type(None) in hints:
         return None
+    if Memory in hints:
+        return _named(Memory.kinds, value)
     if isinstance(value, dict):
         return _named(
             {hint.__name__: hint for hint in hints if isinstance(hint, type) and is_dataclass(hint)}, value

@@ -7,8 +7,6 @@ from enum import StrEnum
 
 from instructions.commands import FinishReason, Params
 from instructions.outcomes import Memory, Role
-from instructions.verbs.dialling import DialMemory
-from instructions.verbs.pause import PauseMemory
 
 
 class Waiting(StrEnum):
@@ -49,6 +47,7 @@ class Request:
     method: str
     params: Params = ()
     leg: str | None = None
+    recording: str | None = None
     fallback: bool = False
 
 
@@ -60,7 +59,7 @@ class Frame:
     url: str | None
     cursor: int
     verb: str
-    memory: DialMemory | PauseMemory | None = None
+    memory: Memory | None = None
 
     def remembered(self) -> Memory:
         return self.memory or Memory()

@@ -28,7 +28,7 @@ def check_access() -> None:
     401/20003 wrong credentials; 404/20404 an account that is not the principal's, as if there were none;
     403/20005 an account that is suspended or closed, which its owner may read but not use.
     """
-    sids = request.view_args or {}
+    sids = {name: given for name, given in (request.view_args or {}).items() if name.endswith("sid")}
     with api().database.read() as connection:
         asking = authenticate(connection, *_credentials())
         if asking is None:

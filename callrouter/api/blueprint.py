@@ -4,23 +4,49 @@ from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
-from callrouter.api import access, accounts, applications, calls, events, keys, notifications, numbers
+from callrouter.api import (
+    access,
+    accounts,
+    applications,
+    available,
+    caller_ids,
+    calls,
+    events,
+    keys,
+    notifications,
+    numbers,
+    recordings,
+)
 from callrouter.api.context import Api
 from callrouter.api.live import LiveCalls
 from callrouter.api.render import PREFIX, error_as_xml, not_found
 from callrouter.directory.errors import Missing, Refused
+from callrouter.media.client import MediaClient
 from foundation.clock import Clock, utc_now
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.errors import ApiError, error_body
 
-RESOURCES = (accounts, applications, calls, events, keys, notifications, numbers)
+RESOURCES = (
+    accounts,
+    applications,
+    available,
+    caller_ids,
+    calls,
+    events,
+    keys,
+    notifications,
+    numbers,
+    recordings,
+)
 
 
-def create_api(database: Database, keys: Keys, live: LiveCalls, *, clock: Clock = utc_now) -> Blueprint:
+def create_api(
+    database: Database, keys: Keys, live: LiveCalls, media: MediaClient, *, clock: Clock = utc_now
+) -> Blueprint:
     """The blueprint for /2010-04-01. Its app must also call `foundation.webserver.errors.handle_errors`."""
     blueprint = Blueprint("api_2010", __name__, url_prefix=PREFIX)
-    context = Api(database=database, keys=keys, live=live, clock=clock)
+    context = Api(database=database, keys=keys, live=live, media=media, clock=clock)
 
     @blueprint.before_request
     def open_context() -> None:

@@ -39,7 +39,7 @@ def shown(call: Row[Any]) -> dict[str, Any]:
         "forwarded_from": None,
         "group_sid": None,
         "trunk_sid": None,
-        "queue_time": "0",
+        "queue_time": str(call.queue_time),
         "api_version": API_VERSION,
         "date_created": date(call.date_created),
         "date_updated": date(call.date_updated),

@@ -1,7 +1,4 @@
-"""/Calls: what calls there are and were, and commands to those in progress (twilio-surface 5.7).
-
-POST on the list is not here: this release places calls by `<Dial>` only, and says so with 405/20004.
-"""
+"""/Calls: what calls there are and were, new ones, and commands to those in progress (twilio-surface 5.7)."""
 
 from typing import Any
 
@@ -11,6 +8,7 @@ from sqlalchemy import Row, Select, delete, select
 from callrouter import models
 from callrouter.api import params
 from callrouter.api.access import demand_active
+from callrouter.api.call_create import placement
 from callrouter.api.call_update import update
 from callrouter.api.call_view import FINAL, INITIATED, QUEUED, STATUSES, shown
 from callrouter.api.context import api
@@ -20,7 +18,6 @@ from callrouter.api.periods import given_periods
 from callrouter.api.render import Kind, deleted, not_found, respond, respond_list
 from callrouter.api.routes import route
 from callrouter.directory.errors import Missing, Refused
-from foundation.webserver.errors import ApiError
 
 KIND = Kind(one="Call", many="Calls", key="calls")
 COLLECTION = "/Accounts/<account_sid>/Calls"
@@ -51,12 +48,8 @@ def list_calls(account_sid: str) -> Response:
 
 @route(routes, "POST", COLLECTION)
 def create_call(account_sid: str) -> Response:
-    raise ApiError(
-        405,
-        20004,
-        "This release does not place calls by POST; calls begin at a carrier or a client, or by <Dial>.",
-        {"Allow": "GET, HEAD"},
-    )
+    wanted = api().read(lambda c: placement(c, account_sid, request.form))
+    return respond(KIND, shown(fetch(account_sid, api().live.place(wanted))), 201)
 
 
 @route(routes, "GET", INSTANCE)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from callrouter.api.live import LiveCalls
 from callrouter.directory.accounts import Account
 from callrouter.directory.authentication import Principal
+from callrouter.media.client import MediaClient
 from foundation.clock import Clock
 from foundation.db import Database
 from foundation.keys import Keys
@@ -26,6 +27,7 @@ class Api:
     database: Database
     keys: Keys
     live: LiveCalls
+    media: MediaClient
     clock: Clock
 
     def now(self) -> float:

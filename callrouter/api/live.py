@@ -1,6 +1,8 @@
-"""What the API asks of calls in progress. The engine does it; the API knows this promise only."""
+"""What the API asks of the calls. The engine does it; the API knows this promise only."""
 
 from typing import Literal, Protocol
+
+from callrouter.calls.outgoing import Placement
 
 
 class LiveCalls(Protocol):
@@ -9,6 +11,9 @@ class LiveCalls(Protocol):
     ApiError 400/21220 when the call is not live, or not in a state for it; 503/20503 when its owner can't be
     asked.
     """
+
+    def place(self, placement: Placement) -> str:
+        """Stores the call in its account's queue; its SID. ApiError 429/20429 when the queue is full."""
 
     def end(self, account_sid: str, call_sid: str, status: Literal["completed", "canceled"]) -> None:
         """`completed` hangs up whatever the state; `canceled` ends a call that has not been answered."""

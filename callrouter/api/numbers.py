@@ -1,13 +1,13 @@
 """/IncomingPhoneNumbers and its lists by type (twilio-surface 5.9).
 
 A deployment owns its numbers, so there is no market: POST with `PhoneNumber` takes a number that no account
-has, and an `AreaCode` finds none.
+has, and with `AreaCode` one that the operator offers.
 """
 
 from typing import Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from callrouter import models
 from callrouter.api import params
@@ -18,7 +18,7 @@ from callrouter.api.params import parameter
 from callrouter.api.render import Kind, deleted, not_found, path, respond, respond_list
 from callrouter.api.routes import View, route
 from callrouter.api.webhooks import NAME, WEBHOOKS, shown
-from callrouter.directory import accounts, numbers
+from callrouter.directory import accounts, numbers, pool
 from callrouter.directory.e164 import NumberType, number_type
 from callrouter.directory.numbers import Number
 from callrouter.directory.rows import value
@@ -34,6 +34,7 @@ SETTINGS = (
     parameter("VoiceApplicationSid", "voice_application_sid", params.text(34, 21420)),
     parameter("SmsApplicationSid", "sms_application_sid", params.text(34, 21420)),
 )
+AREA = parameter("AreaCode", "area_code", params.matching(r"[2-9][0-9]{2}", "three digits", 21451))
 TRANSFER = parameter("AccountSid", "account_sid", params.text(34))
 
 routes = Blueprint("numbers", __name__)
@@ -54,12 +55,15 @@ def _lists(type: NumberType | None) -> tuple[View, View]:
 
     def create_number(account_sid: str) -> Response:
         now, sid, settings = api().now(), new_sid(PHONE_NUMBER), params.given(SETTINGS, request.form)
-        phone = params.given((PHONE,), request.form).get("phone_number")
-        if phone is None:
-            raise _no_number()
+        wanted = params.given((PHONE, AREA), request.form)
         created = api().write(
             lambda c: numbers.create(
-                c, account_sid=account_sid, sid=sid, phone_number=phone, settings=settings, now=now
+                c,
+                account_sid=account_sid,
+                sid=sid,
+                phone_number=wanted.get("phone_number") or _offered(c, wanted.get("area_code"), type),
+                settings=settings,
+                now=now,
             )
         )
         return respond(KIND, _shown(created), 201)
@@ -101,10 +105,15 @@ def delete_number(account_sid: str, sid: str) -> Response:
     return deleted()
 
 
-def _no_number() -> ApiError:
-    if "AreaCode" in request.form:
-        return ApiError(400, 21452, "There is no number to choose from by AreaCode here; give PhoneNumber.")
-    return ApiError(400, 21421, "PhoneNumber is required.")
+def _offered(connection: Connection, area_code: str | None, type: NumberType | None) -> str:
+    """The number that was offered longest in this area."""
+    if area_code is None:
+        raise ApiError(400, 21421, "PhoneNumber or AreaCode is required.")
+    wanted = pool.available(connection, pattern=f"+1{area_code}*")
+    found = next((one for one in wanted if type is None or number_type(one) is type), None)
+    if found is None:
+        raise ApiError(400, 21452, f"No number of area {area_code} is offered here.")
+    return found
 
 
 def _check_transfer(target_sid: str) -> None:

@@ -55,6 +55,15 @@ def text(limit: int, code: int = INVALID) -> Reader:
     return read
 
 
+def matching(pattern: str, meaning: str, code: int = INVALID) -> Reader:
+    def read(name: str, value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ApiError(400, code, f"{name} takes {meaning}.")
+        return value
+
+    return read
+
+
 def integer(low: int, high: int, code: int = INVALID) -> Reader:
     def read(name: str, value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not low <= int(value) <= high:

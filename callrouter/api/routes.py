@@ -1,6 +1,6 @@
 """Routes in Twilio's way: one path, written with `.json`, with `.xml` or without a suffix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flask import Blueprint, Response
@@ -10,12 +10,14 @@ V = TypeVar("V", bound=View)
 SUFFIXES = ("", ".json", ".xml")
 
 
-def route(blueprint: Blueprint, method: str, *paths: str) -> Callable[[V], V]:
-    """Registers a view for these paths in all three forms."""
+def route(
+    blueprint: Blueprint, method: str, *paths: str, suffixes: Sequence[str] = SUFFIXES
+) -> Callable[[V], V]:
+    """Registers a view for these paths in all three forms, or in others."""
 
     def register(view: V) -> V:
         for path in paths:
-            for suffix in SUFFIXES:
+            for suffix in suffixes:
                 blueprint.add_url_rule(
                     path + suffix,
                     view_func=view,

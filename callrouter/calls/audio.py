@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
+from sqlalchemy import Connection
 
 from callrouter.calls import happenings as h
+from callrouter.calls import recordings
 from callrouter.calls.engine import Engine, Receipt
 from callrouter.calls.session import CallSession, Leg
+from callrouter.calls.sounds import sound_of
 from callrouter.calls.status import Cause
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import Address, EventType, VoiceError, VoiceEvent, VoiceUnavailable
@@ -41,6 +44,14 @@ class Audio:
         await self.voice.close()
 
     async def _event(self, event: VoiceEvent) -> None:
+        if event.type is EventType.RECORDING_DONE:
+            data = event.data
+            await self._recording_over(
+                data["recording"],
+                failed=data["cause"] == "failed",
+                silent=data["silent"],
+                seconds=data["seconds"],
+            )
         session = self._engine.session(event.leg)
         leg = session.leg_of(event.leg) if session else None
         if leg is None or not leg.live:
@@ -63,6 +74,17 @@ class Audio:
                 return h.Gone(
                     at=at, leg=leg.name, cause=Cause.MEDIA_TIMEOUT, code=MEDIA_LOST, detail=detail, far=False
                 )
+            case EventType.JOB_DONE:
+                return self._sounded(leg, event)
+            case EventType.RECORDING_DONE:
+                return h.Recorded(
+                    at=at,
+                    leg=leg.name,
+                    sid=event.data["recording"],
+                    cause=event.data["cause"],
+                    seconds=event.data["seconds"],
+                    silent=event.data["silent"],
+                )
             case EventType.LEG_CLOSED:
                 detail = f"The voice node closed the leg: {event.data.get('reason')}."
                 return h.Gone(
@@ -70,6 +92,28 @@ class Audio:
                 )
             case _:
                 return None
+
+    def _sounded(self, leg: Leg, event: VoiceEvent) -> h.Sounded | None:
+        sound_id, reason = sound_of(event.data["job"]), event.data["reason"]
+        if sound_id is None or reason not in ("finished", "failed"):
+            return None
+        return h.Sounded(
+            at=self._engine.now(),
+            leg=leg.name,
+            sound_id=sound_id,
+            failed=reason == "failed",
+            code=event.data.get("code", 0),
+            reason=event.data.get("message", ""),
+        )
+
+    async def _recording_over(self, sid: str, *, failed: bool, silent: bool, seconds: int) -> None:
+        """Its row, and who wants to hear of it: the call may be over by now."""
+        now = self._engine.now()
+
+        def unit(connection: Connection) -> None:
+            recordings.finish(connection, sid, failed=failed, silent=silent, seconds=seconds, now=now)
+
+        await self._engine.persist(unit, sid)
 
     async def _up(self, legs: Sequence[str]) -> None:
         """Compares what the node has with what we think: what it lost ends, what nobody wants is closed."""
@@ -106,6 +150,9 @@ class Audio:
                 )
                 log.warning("audio lost", call_sid=session.call_sid, leg=leg.call_sid)
                 await self._engine.happen(leg.call_sid, gone)
+                for sid, one in session.recordings.items():
+                    if one.leg == leg.name and one.seconds is None:
+                        await self._recording_over(sid, failed=True, silent=False, seconds=0)
 
 
 def _with_audio(sessions: Sequence[CallSession]) -> list[tuple[CallSession, Leg]]:

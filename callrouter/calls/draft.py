@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callrouter.calls import parameters
-from callrouter.calls.session import OWN, CallSession, Leg
+from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.status import CALLBACK_EVENTS, FOLLOWS, Cause, Status, ending
+from instructions.commands import RecordingCallback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,16 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewRecording:
+    """A recording that begins."""
+
+    sid: str
+    call_sid: str
+    source: str
+    callback: RecordingCallback | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """All that one step writes, in one transaction."""
 
@@ -59,6 +70,7 @@ class Step:
     """due times by name; None: not needed any more"""
     notes: tuple[Note, ...]
     lines: tuple[Line, ...]
+    recordings: tuple[NewRecording, ...] = ()
 
 
 class Draft:
@@ -72,6 +84,7 @@ class Draft:
         self.timers: dict[str, float | None] = {}
         self.notes: list[Note] = []
         self.lines: list[Line] = []
+        self.recordings: list[NewRecording] = []
 
     def finished(self) -> Step:
         """The step, once nothing more follows."""
@@ -89,6 +102,7 @@ class Draft:
             timers=self.timers,
             notes=tuple(self.notes),
             lines=tuple(self.lines),
+            recordings=tuple(self.recordings),
         )
 
     def end(self, leg: Leg, cause: Cause, *, tell_far: bool, reason: str = "", detail: str = "") -> None:
@@ -97,7 +111,7 @@ class Draft:
         self.move(leg, ending(cause, leg.answered), cause)
         if tell_far:
             self.end_far(leg, cause, reason)
-        elif leg.identity and not leg.answered and leg.name != OWN:
+        elif leg.identity and not leg.answered and leg.outbound:
             self.send("client.cancel", leg)  # devices that still ring
         who = ("router", self.face(leg)) if tell_far else (self.face(leg), "router")
         self.line(*who, f"ended: {cause}", **({"detail": detail} if detail else {}))
@@ -106,9 +120,9 @@ class Draft:
     def end_far(self, leg: Leg, cause: Cause, reason: str = "") -> None:
         """Tells the far side of a leg that it is over."""
         if leg.identity:
-            cancel = leg.name != OWN and not leg.answered
+            cancel = leg.outbound and not leg.answered
             self.send("client.cancel" if cancel else "client.hangup", leg, cause=cause)
-        elif leg.answered or leg.name != OWN:
+        elif leg.answered or leg.outbound:
             command = "hangup" if leg.answered else "cancel"
             self.send("carrier", leg, type=command, cause="normal")
         else:
@@ -132,6 +146,8 @@ class Draft:
         event = CALLBACK_EVENTS.get(leg.status, "completed")
         if leg.callback is None or event not in leg.callback.events:
             return
+        if self.session.waiting:
+            return  # a call that never left the queue has nothing to tell (twilio-surface 4.3)
         self.outbox.append(
             Entry(
                 kind="callback",
@@ -162,7 +178,7 @@ class Draft:
 
     def face(self, leg: Leg) -> str:
         """Who is at the far end of a leg, for the ladder."""
-        return leg.from_ if leg.name == OWN else leg.to
+        return leg.to if leg.outbound else leg.from_
 
 
 def _endpoints(leg: Leg) -> dict[str, Any]:

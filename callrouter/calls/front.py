@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select
 
 from callrouter.calls import happenings as h
+from callrouter.calls import outgoing
 from callrouter.calls.engine import Engine, Receipt
+from callrouter.calls.outgoing import Placement
 from callrouter.calls.routing import Target
-from callrouter.calls.session import OWN, CallSession
+from callrouter.calls.session import CallSession
 from callrouter.calls.status import Status
 from callrouter.models import Call, Session
 from foundation.db import Database
@@ -26,12 +28,21 @@ NOT_LIVE = 21220
 class Front:
     """Thread-safe; its waits are bounded."""
 
-    def __init__(self, engine: Engine, database: Database, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        database: Database,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        calls_per_second: float = 1.0,
+    ) -> None:
+        """`calls_per_second`: how many calls an account may place by REST."""
         self._engine = engine
         self._database = database
         self._loop = loop
+        self._calls_per_second = calls_per_second
 
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def wait(self, work: Coroutine[Any, Any, T], busy: str = "The router is busy; try again.") -> T:
         """Runs a coroutine on the event loop and waits for its result.
 
         After PATIENCE the caller gets a 503, but the work goes on: what it stores must also get its effects, and
@@ -43,7 +54,7 @@ class Front:
         except TookTooLong as error:
             if future.done():
                 raise  # the work's own time-out
-            raise ApiError(503, 20503, "The router is busy; try again.", {"Retry-After": "1"}) from error
+            raise ApiError(503, 20503, busy, {"Retry-After": "1"}) from error
 
     def create(self, session: CallSession, receipt: Receipt, target: Target) -> str:
         """Stores a new call; answers the sid that this receipt's first delivery got."""
@@ -74,7 +85,31 @@ class Front:
         leg = session.leg_of(call_sid)
         return session if leg and leg.live else None
 
-    # -- what REST may do to a live call (callrouter.api.live.LiveCalls)
+    # -- what REST may do (callrouter.api.live.LiveCalls)
+
+    def place(self, placement: Placement) -> str:
+        """Stores a call in its account's queue; 429 when that is full."""
+        busy = "The router did not answer in time; look in the list of calls whether the call was placed."
+        return self.wait(self._place(placement), busy)
+
+    async def _place(self, placement: Placement) -> str:
+        now, rate = self._engine.now(), self._calls_per_second
+        due_at = await self._database.commit(
+            lambda connection: outgoing.take_turn(connection, placement.account_sid, now, rate),
+            placement.account_sid,
+        )
+        if due_at is None:
+            raise ApiError(
+                429, 20429, "The account's queue of calls is full: it holds a day's worth of them."
+            )
+        session = outgoing.outgoing_call(placement, due_at)
+        return await self._engine.create(
+            session,
+            Receipt(source="rest", event_id=session.call_sid),
+            phone_number_sid=placement.phone_number_sid,
+            application_sid=placement.application_sid,
+            caller_name=None,
+        )
 
     def end(self, account_sid: str, call_sid: str, status: str) -> None:
         leg = self._live_leg(account_sid, call_sid)
@@ -95,7 +130,7 @@ class Front:
         fallback_method: str,
     ) -> None:
         leg = self._live_leg(account_sid, call_sid)
-        if leg.name != OWN and not leg.answered:
+        if leg.outbound and not leg.answered:
             raise ApiError(400, NOT_LIVE, "Call is not in-progress. Cannot redirect.")
         request = h.ReplaceRequested(
             at=self._engine.now(),

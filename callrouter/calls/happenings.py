@@ -1,6 +1,7 @@
 """What can happen to a live call, whoever reports it. `leg` "" is the parent leg; `at` is Unix seconds."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from callrouter.calls.status import Cause, Status
 
@@ -90,6 +91,28 @@ class Said(Happening):
 
     leg: str
     content: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sounded(Happening):
+    """A leg's sound came to its end, or could not be played: then `code` and `reason` say why."""
+
+    leg: str
+    sound_id: str
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Happening):
+    """A leg's recording is over and stored, or could not be (`failed`)."""
+
+    leg: str
+    sid: str
+    cause: Literal["silence", "length", "stopped", "hangup", "failed"]
+    seconds: int
+    silent: bool
 
 
 @dataclass(frozen=True, kw_only=True)

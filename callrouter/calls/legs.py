@@ -5,7 +5,7 @@ idempotent by leg, carriers get the id as idempotency key, invites are idempoten
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -16,8 +16,9 @@ from callrouter.calls import happenings as h
 from callrouter.calls import routing
 from callrouter.calls.dispatch import Done, Executor, Later
 from callrouter.calls.engine import Engine
+from callrouter.calls.live import NO_CARRIER, gone, live
 from callrouter.calls.parameters import API_VERSION
-from callrouter.calls.session import CallSession, Leg
+from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause
 from callrouter.calls.store import OutboxRow
 from callrouter.carriers.webhook import CarrierRefused, Carriers, CarrierUnavailable
@@ -26,14 +27,8 @@ from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
 from foundation.db import Database
 from foundation.keys import Keys
-from presence.client import CallUnknown, PresenceClient, PresenceRefused, PresenceUnavailable
+from presence.client import CallUnknown, PresenceClient, PresenceUnavailable
 
-PAUSES = (0.2, 0.5, 1.0, 2.0)
-"""Seconds before a command that a peer did not take is tried again; not many, because a caller is waiting."""
-PLATFORM_FAULT = 12400
-MEDIA_FAULT = 53405
-PRESENCE_FAULT = 20503
-NO_CARRIER = 13224
 NO_CALLER_ID = 13214
 
 
@@ -58,56 +53,20 @@ class Legs:
 
     def executors(self) -> dict[str, Executor]:
         return {
-            "ring": self._live(self.ring),
-            "ringback": self._live(self.ringback),
-            "answer": self._live(self.answer),
-            "start.client": self._live(self.start_client),
-            "start.carrier": self._live(self.start_carrier),
-            "accept": self._live(self.accept),
-            "bridge": self._live(self.bridge),
-            "unbridge": self._live(self.unbridge),
-            "press": self._live(self.press),
+            "ring": live(self._engine, self.ring),
+            "ringback": live(self._engine, self.ringback),
+            "answer": live(self._engine, self.answer),
+            "start.client": live(self._engine, self.start_client),
+            "start.carrier": live(self._engine, self.start_carrier),
+            "accept": live(self._engine, self.accept),
+            "bridge": live(self._engine, self.bridge),
+            "unbridge": live(self._engine, self.unbridge),
+            "press": live(self._engine, self.press),
             "carrier": self.tell_carrier,
             "client.cancel": self.cancel_client,
             "client.hangup": self.hang_up_client,
             "close": self.close,
         }
-
-    def _live(self, work: Callable[[OutboxRow, CallSession, Leg], Awaitable[Done]]) -> Executor:
-        """Only for legs that still live; a peer's fault becomes the end of the leg, with whose fault it is."""
-
-        async def execute(row: OutboxRow) -> Done:
-            session = self._engine.session(row["call_sid"])
-            leg = session.legs.get(row["payload"]["leg"]) if session else None
-            if session is None or leg is None or not leg.live:
-                return Done()
-            try:
-                return await work(row, session, leg)
-            except (VoiceUnavailable, CarrierUnavailable, PresenceUnavailable) as error:
-                if row["attempts"] < len(PAUSES):
-                    raise Later(PAUSES[row["attempts"]]) from error
-                return Done(self._gone(leg, error))
-            except (VoiceError, CarrierRefused, PresenceRefused) as error:
-                return Done(self._gone(leg, error))
-            except (
-                CallUnknown
-            ):  # its device hung up, or was lost before the presence server knew whose call it is
-                return Done(h.Gone(at=self._engine.now(), leg=leg.name, cause=Cause.CANCELED))
-
-        return execute
-
-    def _gone(self, leg: Leg, error: Exception) -> h.Gone:
-        causes: dict[type[Exception], tuple[Cause, int]] = {
-            VoiceUnavailable: (Cause.MEDIA_LOST, PLATFORM_FAULT),
-            VoiceError: (Cause.FAILED, MEDIA_FAULT),
-            CarrierUnavailable: (Cause.CARRIER_UNAVAILABLE, PLATFORM_FAULT),
-            CarrierRefused: (Cause.FAILED, NO_CARRIER),
-            PresenceUnavailable: (Cause.PRESENCE_UNAVAILABLE, PRESENCE_FAULT),
-            PresenceRefused: (Cause.FAILED, NO_CARRIER),
-        }
-        cause, code = causes[type(error)]
-        far = isinstance(error, CarrierRefused | CarrierUnavailable)
-        return h.Gone(at=self._engine.now(), leg=leg.name, cause=cause, code=code, detail=str(error), far=far)
 
     # -- the caller's leg
 
@@ -148,7 +107,7 @@ class Legs:
             except PresenceUnavailable as error:
                 if row["attempts"]:
                     raise  # it was there a moment ago, and may have rung somebody for us
-                return Done(self._gone(leg, error))  # PR-59: the document goes on at once
+                return Done(gone(leg, error, self._engine.now()))  # PR-59: the document goes on at once
             ready = [device.endpoint_id for device in there.endpoints if "voice" in device.capabilities]
             if not ready:
                 break
@@ -220,7 +179,7 @@ class Legs:
             await self._voice.request(
                 "leg.send_digits", request_id=f"{row['id']}.digits", leg=leg.call_sid, digits=leg.send_digits
             )
-        return Done()
+        return Done(h.Up(at=self._engine.now()) if leg.name == OWN else None)
 
     async def bridge(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
         await self._voice.request("bridge.make", request_id=row["id"], legs=row["payload"]["legs"])

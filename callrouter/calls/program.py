@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import parameters
-from callrouter.calls.draft import Change, Draft, Entry
+from callrouter.calls.draft import Change, Entry
 from callrouter.calls.session import OWN, CallSession, Leg
+from callrouter.calls.sounding import Sounding
 from callrouter.calls.status import SIP_CODES, Cause, Status
 from instructions import commands as c
 from instructions import events as e
@@ -13,7 +14,7 @@ from instructions.interpreter import advance, new_session
 from instructions.outcomes import Role
 
 
-class Program(Draft):
+class Program(Sounding):
     """Runs the programs of a session's legs; `rang_out`: a timer is what happened."""
 
     def __init__(
@@ -69,6 +70,8 @@ class Program(Draft):
                 self.note(code, "1", _at_line(message, line), leg, url)
             case c.Fault(code=code, message=message, line=line, url=url):
                 self.note(code, "0", _at_line(message, line), leg, url)
+            case c.Play() | c.StopSounds() | c.Record() | c.StopRecording():
+                self.sound(leg, command)
             case c.Finish(reason=reason):
                 self.finish(leg, reason)
 
@@ -79,6 +82,8 @@ class Program(Draft):
             extra["DialCallSid"] = dialled.call_sid
             if dialled.ended_because in SIP_CODES and not dialled.answered:
                 extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
+        if command.recording is not None:
+            extra |= self.recording_parameters(leg, command.recording)
         first = self.session.first_parameters if leg.name == OWN else {}
         values = {**first, **parameters.standard(self.session, leg), **extra}
         self.line("router", "app", f"{command.method} {command.url}", parameters=values)

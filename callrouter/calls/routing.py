@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, select
 from sqlalchemy.orm import aliased
 
-from callrouter.models import Account, Application, Carrier, PhoneNumber
+from callrouter.models import Account, Application, Carrier, OutgoingCallerId, PhoneNumber
 
 _OWNER = aliased(Account)
 _STATUS = case((Account.status != "active", Account.status), else_=_OWNER.status).label("account_status")
@@ -81,13 +81,16 @@ def carrier_for(connection: Connection, account_sid: str, from_: str) -> str | N
 
 
 def may_show(connection: Connection, account_sid: str, caller_id: str, inherited: tuple[str, ...]) -> bool:
-    """Whether a call to a phone may carry this caller id: the request's own From or To, or an owned number (13214)."""
+    """Whether a call to a phone may carry this caller id: our own From or To, or a number owned or verified (13214)."""
     if caller_id in inherited:
         return not caller_id.startswith("client:")
     owned = select(PhoneNumber.sid).where(
         PhoneNumber.account_sid == account_sid, PhoneNumber.phone_number == caller_id
     )
-    return connection.execute(owned).first() is not None
+    verified = select(OutgoingCallerId.sid).where(
+        OutgoingCallerId.account_sid == account_sid, OutgoingCallerId.phone_number == caller_id
+    )
+    return connection.execute(owned.union_all(verified)).first() is not None
 
 
 def _target(row: Any, *, phone_number_sid: str | None) -> Target:

@@ -64,6 +64,40 @@ class Leg:
     def answered(self) -> bool:
         return self.answered_at is not None
 
+    @property
+    def outbound(self) -> bool:
+        """We call the far side; it did not call us."""
+        return self.direction != "inbound"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What a program records, or has recorded."""
+
+    leg: str
+    name: str
+    """what the program calls it"""
+    started_at: float
+    seconds: int | None = None
+    """None: it goes on"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """How a call that was placed by REST leaves for its far side. Times are Unix seconds."""
+
+    due_at: float
+    timeout: int
+    """seconds that it may ring"""
+    time_limit: int | None = None
+    """seconds that it may last, from its answer"""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """for the client that is called"""
+    warnings: tuple[tuple[int, str], ...] = ()
+    """codes and messages, of what the request asked for in vain"""
+    waiting: bool = True
+    """in the account's queue: nobody was called yet"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CallSession:
@@ -77,6 +111,10 @@ class CallSession:
     first_parameters: Mapping[str, str] = field(default_factory=dict)
     """a client's own parameters: they go with the first request only"""
     cookies: tuple[Mapping[str, str], ...] = ()
+    recordings: Mapping[str, Recording] = field(default_factory=dict)
+    """by sid, oldest first"""
+    departure: Departure | None = None
+    """set for a call that REST placed"""
     entries: int = 0
     """timeline entries written so far"""
     commands: int = 0
@@ -90,6 +128,11 @@ class CallSession:
     @property
     def call_sid(self) -> str:
         return self.own.call_sid
+
+    @property
+    def waiting(self) -> bool:
+        """Still in its account's queue."""
+        return self.departure is not None and self.departure.waiting
 
     def leg_of(self, call_sid: str) -> Leg | None:
         return next((leg for leg in self.legs.values() if leg.call_sid == call_sid), None)
@@ -124,6 +167,8 @@ def dumps(session: CallSession) -> str:
             "schema": SCHEMA,
             "legs": [vars(leg) for leg in session.legs.values()],
             "programs": {name: snapshot.state_to_json(state) for name, state in session.programs.items()},
+            "recordings": {name: vars(recording) for name, recording in session.recordings.items()},
+            "departure": session.departure,
             **values,
         }
     )
@@ -139,6 +184,8 @@ def loads(text: str) -> CallSession:
     return CallSession(
         legs={leg.name: leg for leg in legs},
         programs={name: snapshot.state_from_json(state) for name, state in data["programs"].items()},
+        recordings={name: Recording(**value) for name, value in data.get("recordings", {}).items()},
+        departure=_departure(data.get("departure")),
         **{**values, "cookies": tuple(values["cookies"])},
     )
 
@@ -155,6 +202,13 @@ _PLAIN = (
     "commands",
     "finished",
 )
+
+
+def _departure(data: dict[str, Any] | None) -> Departure | None:
+    if data is None:
+        return None
+    pairs = {name: tuple(map(tuple, data[name])) for name in ("parameters", "warnings")}
+    return Departure(**{**data, **pairs})
 
 
 def _leg(data: dict[str, Any]) -> Leg:

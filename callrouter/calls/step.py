@@ -9,18 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import happenings as h
+from callrouter.calls.departing import DEPARTURE_TIMERS, LIMIT_TIMER, LONGEST_CALL, Departing
 from callrouter.calls.draft import Step
-from callrouter.calls.program import Program, local_name
+from callrouter.calls.program import local_name
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause, Status, leg_status
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import new_session
 from instructions.outcomes import Role
-
-LIMIT_TIMER = "limit"
-LONGEST_CALL = 24 * 3600
-"""Seconds after which any call is ended, so that none is in progress for ever (reliability-security I6)."""
 
 
 def step(session: CallSession, happening: h.Happening, new_sid: Callable[[], str]) -> Step:
@@ -31,7 +28,7 @@ def step(session: CallSession, happening: h.Happening, new_sid: Callable[[], str
     return stepper.finished()
 
 
-class _Stepper(Program):
+class _Stepper(Departing):
     def end_orphans(self) -> None:
         """When its dialler is gone, a leg that no program wants any more is ended too."""
         for leg in self.session.legs.values():
@@ -43,6 +40,8 @@ class _Stepper(Program):
 
     def take(self, happening: h.Happening) -> None:
         match happening:
+            case h.Began() if self.session.departure:
+                self.queue()
             case h.Began():
                 self.line(self.face(self.session.own), "router", "call arrives")
                 self.timers[LIMIT_TIMER] = self.at + LONGEST_CALL
@@ -75,8 +74,7 @@ class _Stepper(Program):
                     ),
                 )
             case h.Up():
-                if self.move(self.session.own, Status.IN_PROGRESS):
-                    self.tell(OWN, e.Answered(at=self.at))
+                self.up(self.session.own)
             case h.TimerDue():
                 self.timer_due(happening.timer)
             case (
@@ -87,6 +85,8 @@ class _Stepper(Program):
                 | h.Declined()
                 | h.Pressed()
                 | h.Said()
+                | h.Sounded()
+                | h.Recorded()
                 | h.Adjusted()
                 | h.ReplaceRequested()
             ):
@@ -96,6 +96,8 @@ class _Stepper(Program):
 
     def take_leg(self, leg: Leg, happening: h.Happening) -> None:
         match happening:
+            case h.Rang() | h.Took() | h.Declined() | h.Pressed() if self.session.waiting:
+                pass  # nobody was called yet
             case h.Rang(endpoints=endpoints):
                 self.rang(leg, endpoints)
             case h.Took():
@@ -115,16 +117,27 @@ class _Stepper(Program):
                 self.tell(program, e.DigitsReceived(at=self.at, leg=name, digits=digits))
             case h.Said(content=content):
                 self.line(self.face(leg), "router", "message", content=content)
+            case h.Sounded():
+                self.sounded(leg, happening)
+            case h.Recorded():
+                self.recorded(leg, happening)
             case h.Adjusted() if leg.live:
                 self.adjust(leg, happening)
             case h.EndRequested():
                 self.gone(leg, h.Gone(at=self.at, leg=leg.name, cause=Cause.API, far=False))
-            case h.ReplaceRequested() if leg.live and (leg.answered or leg.name == OWN):
+            case h.ReplaceRequested() if leg.live and (leg.answered or not leg.outbound):
                 self.replace_document(leg, happening)
+
+    def up(self, own: Leg) -> None:
+        if not own.outbound and self.move(own, Status.IN_PROGRESS):
+            self.tell(OWN, e.Answered(at=self.at))
+        elif own.outbound and own.answered and own.live:
+            self.tell(OWN, e.Started(at=self.at))
 
     def rang(self, leg: Leg, endpoints: tuple[str, ...]) -> None:
         if self.move(replace(leg, endpoints=endpoints), Status.RINGING):
-            self.tell(leg.dialled_by, e.LegRinging(at=self.at, leg=local_name(leg)))
+            if leg.name != OWN:
+                self.tell(leg.dialled_by, e.LegRinging(at=self.at, leg=local_name(leg)))
             self.give_up_if_nobody_rings(leg.name)
 
     def give_up_if_nobody_rings(self, name: str) -> None:
@@ -146,7 +159,12 @@ class _Stepper(Program):
         if self.move(replace(leg, endpoints=endpoints or leg.endpoints), Status.IN_PROGRESS):
             if happening.sdp:
                 self.send("accept", leg, sdp=happening.sdp)
-            self.tell(leg.dialled_by, e.LegAnswered(at=self.at, leg=local_name(leg)))
+            if leg.name != OWN:
+                self.tell(leg.dialled_by, e.LegAnswered(at=self.at, leg=local_name(leg)))
+                return
+            self.answered()
+            if not happening.sdp:  # its audio is there already
+                self.tell(OWN, e.Started(at=self.at))
 
     def gone(self, leg: Leg, happening: h.Gone) -> None:
         if not leg.live:
@@ -166,8 +184,34 @@ class _Stepper(Program):
         if leg.identity and hearer is not None:
             self.send("press", hearer, digits=digits)
 
+    def sounded(self, leg: Leg, happening: h.Sounded) -> None:
+        ended = e.SoundEnded(
+            at=self.at,
+            sound_id=happening.sound_id,
+            failed=happening.failed,
+            code=happening.code,
+            reason=happening.reason,
+        )
+        self.tell(leg.name, ended)
+
+    def recorded(self, leg: Leg, happening: h.Recorded) -> None:
+        name = self.recording_over(leg, happening.sid, happening.seconds)
+        if name is None:
+            return
+        ended = e.RecordingEnded(
+            at=self.at,
+            recording=name,
+            cause=happening.cause,
+            seconds=happening.seconds,
+            silent=happening.silent,
+        )
+        self.tell(leg.name, ended)
+
     def timer_due(self, timer: str) -> None:
         self.timers[timer] = None
+        if timer in DEPARTURE_TIMERS:
+            self.departure_due(timer)
+            return
         if timer == LIMIT_TIMER:
             self.gone(self.session.own, h.Gone(at=self.at, leg=OWN, cause=Cause.TIME_LIMIT, far=False))
             return
@@ -177,9 +221,13 @@ class _Stepper(Program):
     def adjust(self, leg: Leg, request: h.Adjusted) -> None:
         if request.status_callback is not None:
             method = request.status_callback_method or "POST"
-            callback = c.StatusCallback(url=request.status_callback, method=method, events=("completed",))
+            events = leg.callback.events if leg.callback else ("completed",)
+            callback = c.StatusCallback(url=request.status_callback, method=method, events=events)
             self.keep(replace(leg, callback=callback if request.status_callback else None))
-        if request.time_limit is not None:
+        if request.time_limit is not None and self.session.departure and not self.session.own.answered:
+            departure = replace(self.session.departure, time_limit=request.time_limit)
+            self.session = replace(self.session, departure=departure)
+        elif request.time_limit is not None:
             self.timers[LIMIT_TIMER] = (leg.answered_at or self.at) + request.time_limit
 
     def replace_document(self, leg: Leg, request: h.ReplaceRequested) -> None:

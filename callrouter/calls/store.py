@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
+from callrouter.calls import recordings
 from callrouter.calls.draft import Change, Step
 from callrouter.calls.session import CallSession, dumps
 from callrouter.calls.status import Status
@@ -115,6 +116,24 @@ class Writes:
             }
             for position, line in enumerate(step.lines, before.entries)
         ]
+        self._recordings = [
+            {
+                "account_sid": session.account_sid,
+                "sid": new.sid,
+                "call_sid": new.call_sid,
+                "source": new.source,
+                "track": "inbound",
+                "channels": 1,
+                "status": recordings.IN_PROGRESS,
+                "start_time": step.at,
+                "callback_url": new.callback.url if new.callback else None,
+                "callback_method": new.callback.method if new.callback else "POST",
+                "callback_events": " ".join(new.callback.events) if new.callback else "",
+                "date_created": step.at,
+                "date_updated": step.at,
+            }
+            for new in step.recordings
+        ]
         self._notes = [
             {
                 "account_sid": session.account_sid,
@@ -166,6 +185,7 @@ class Writes:
         later(connection, INSERT_OUTBOX, self.outbox)
         later(connection, INSERT_LINE, self._lines)
         later(connection, INSERT_NOTE, self._notes)
+        later(connection, recordings.INSERT_RECORDING, self._recordings)
         later(connection, UPDATE_CALL, self._moves)
         self._write_timers(connection)
 
@@ -204,6 +224,7 @@ def _call_row(session: CallSession, change: Change, at: float) -> dict[str, Any]
         "carrier": leg.carrier or None,
         "carrier_call_id": leg.carrier_call_id or None,
         "identity": leg.identity or None,
+        "queue_time": round(max(0.0, session.departure.due_at - at) * 1000) if session.departure else 0,
         "date_created": at,
         "date_updated": at,
     }

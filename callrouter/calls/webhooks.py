@@ -31,7 +31,11 @@ NAMESPACE = uuid.UUID("9c3a1e5c-53cf-4d5f-8ce2-6a17f2a5d0e1")
 class Webhooks:
     """Executors of `fetch` and `callback`."""
 
-    def __init__(self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float], base_url: str
+    ) -> None:
+        """`base_url` is what our own addresses in parameters begin with."""
+        self._base_url = base_url
         self._database = database
         self._keys = keys
         self._pool = pool
@@ -40,6 +44,7 @@ class Webhooks:
 
     async def fetch(self, row: OutboxRow) -> Done:
         """Asks the app what to do; any failure becomes a code that the document's fallback is tried for."""
+        row = self._whole(row)
         wanted = row["payload"]
         began = time.monotonic()
         asked = {"program": wanted["program"], "fetch": wanted["fetch"]}
@@ -69,6 +74,7 @@ class Webhooks:
 
     async def call_back(self, row: OutboxRow) -> Done:
         """Delivers a status callback, at least once, for up to 75 hours; a 4xx is the app's final word."""
+        row = self._whole(row)
         began = time.monotonic()
         try:
             response = await self._request(row, CALLBACK_MAX_BYTES, ())
@@ -86,6 +92,14 @@ class Webhooks:
             return Done(also=_both(record, warning))
         delay = RETRIES[row["attempts"]] * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         raise Later(delay, aside=True, also=_both(record, warning))
+
+    def _whole(self, row: OutboxRow) -> OutboxRow:
+        """The entry with whole URLs: calls do not know where REST is reached."""
+        parameters = row["payload"]["parameters"]
+        if not parameters.get("RecordingUrl", "").startswith("/"):
+            return row
+        url = self._base_url + parameters["RecordingUrl"]
+        return {**row, "payload": {**row["payload"], "parameters": {**parameters, "RecordingUrl": url}}}
 
     async def _request(self, row: OutboxRow, max_bytes: int, cookies: Any) -> OutboundResponse:
         wanted = row["payload"]

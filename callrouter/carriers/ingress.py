@@ -31,7 +31,7 @@ ADDRESS_LIMIT = 256
 
 Answer = tuple[dict[str, str], int]
 
-_CALL = select(Call.sid, Call.leg, Call.status).where(
+_CALL = select(Call.sid, Call.leg, Call.direction, Call.status).where(
     Call.carrier == bindparam("carrier"), Call.carrier_call_id == bindparam("id")
 )
 
@@ -89,7 +89,7 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
         if row is None:
             raise ApiError(404, 20404, f"Carrier {carrier!r} has no call {id!r} here.")
         event_id = _text(body, "event_id", ID_LIMIT)
-        happening = _happening(body, row.leg, clock().timestamp())
+        happening = _happening(body, row.leg, row.direction != "inbound", clock().timestamp())
         after = None
         if happening is not None:
             receipt = Receipt(source=f"carrier:{carrier}", event_id=f"event {id} {event_id}")
@@ -100,12 +100,12 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
     return blueprint
 
 
-def _happening(body: Mapping[str, Any], leg: str, at: float) -> h.Happening | None:
-    """The happening of a carrier's event; None for one that changes nothing."""
+def _happening(body: Mapping[str, Any], leg: str, placed: bool, at: float) -> h.Happening | None:
+    """The happening of a carrier's event; None for one that changes nothing. `placed`: we asked for the call."""
     kind = _text(body, "type", 32)
     readers: dict[str, Callable[[], h.Happening | None]] = {
-        "ringing": lambda: h.Rang(at=at, leg=leg) if leg else None,
-        "answered": lambda: h.Took(at=at, leg=leg, sdp=_text(body, "sdp", SDP_LIMIT)) if leg else None,
+        "ringing": lambda: h.Rang(at=at, leg=leg) if placed else None,
+        "answered": lambda: h.Took(at=at, leg=leg, sdp=_text(body, "sdp", SDP_LIMIT)) if placed else None,
         "progress": lambda: None,
         "dtmf": lambda: h.Pressed(at=at, leg=leg, digits=_digits(body)),
         "hangup": lambda: h.Gone(at=at, leg=leg, cause=cause_of(body.get("cause", "normal"))),

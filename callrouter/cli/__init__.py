@@ -13,6 +13,7 @@ from callrouter.cli.deployment import Deployment
 MODULES = {
     "account": "account",
     "app": "app",
+    "callerid": "callerid",
     "calls": "calls",
     "carrier": "carrier",
     "db": "db",

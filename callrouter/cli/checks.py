@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from callrouter import models
 from callrouter.cli.db import FOLDERS
 from callrouter.cli.deployment import Deployment, sqlite_is_missing
+from callrouter.media.speech import espeak
+from callrouter.media.speech.engines import NO_ENGINE
 from foundation.clock import from_timestamp
 from foundation.db import Database, DatabaseUnusable
 from foundation.keys import KeysUnusable
@@ -120,10 +122,20 @@ def certificate(settings: Settings, now: float) -> Finding:
     )
 
 
+def speech(settings: Settings) -> Finding:
+    """Whether <Say> will be heard."""
+    if settings.speech_engine == "none" or (
+        settings.speech_engine in ("auto", "espeak") and not espeak.installed()
+    ):
+        return Finding(check="speech", state=State.NOTE, detail=NO_ENGINE)
+    return Finding(check="speech", state=State.OK, detail=f"spoken by {settings.speech_engine}")
+
+
 def processes(settings: Settings) -> Iterator[Finding]:
     """Each process answers, or its address is free for it."""
     yield _web("router", settings.router_bind)
     yield _web("presence", settings.presence_bind)
+    yield _web("media", settings.media_bind)
     for name, bind in (("signalling", settings.signal_bind), ("voice node", settings.voice_control)):
         if bind != "off":
             yield _listener(name, bind)

@@ -47,7 +47,7 @@ async def _demo(deployment: Deployment, console: Console, stay: bool) -> bool:
     running = asyncio.create_task(Supervisor(os.environ).run(stop))
     try:
         console.print(
-            "\n[bold]callrouter demo[/]: three processes, two SQLite databases, real sockets, real audio\n"
+            "\n[bold]callrouter demo[/]: four processes, two SQLite databases, real sockets, real audio\n"
         )
         await play.until_up([settings.router_base(), settings.presence_base()])
         made = stage.build(

@@ -44,5 +44,6 @@ def examine(deployment: Deployment) -> list[Finding]:
         checks.keys(deployment),
         checks.clock(deployment),
         checks.certificate(settings, deployment.now()),
+        checks.speech(settings),
         *checks.processes(settings),
     ]

@@ -6,7 +6,7 @@ from callrouter import models
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.output import account_option, json_option, print_many, print_one, public
 from callrouter.cli.webhooks import NUMBER, given, options
-from callrouter.directory import numbers
+from callrouter.directory import numbers, pool
 from callrouter.directory.errors import Missing
 from callrouter.directory.numbers import Number
 from callrouter.directory.rows import values
@@ -94,6 +94,37 @@ def delete(deployment: Deployment, number: str, account_sid: str | None, as_json
     found = _find(deployment, number, account_sid)
     deployment.write(lambda c: numbers.remove(c, found.account_sid, found.sid))
     print_one({"deleted": found.sid, "phone_number": found.phone_number}, as_json)
+
+
+@number.command()
+@click.argument("phone_number", metavar="+1555…")
+@click.option("--carrier", default="", help="The carrier that places calls from it.")
+@json_option
+@click.pass_obj
+def offer(deployment: Deployment, phone_number: str, carrier: str, as_json: bool) -> None:
+    """Lets accounts find the number by REST and take it."""
+    now = deployment.now()
+    offered = deployment.write(lambda c: pool.offer(c, phone_number, carrier=carrier, now=now))
+    print_one({"offered": offered, "carrier": carrier}, as_json)
+
+
+@number.command()
+@json_option
+@click.pass_obj
+def offered(deployment: Deployment, as_json: bool) -> None:
+    """Numbers that accounts may take now."""
+    found = deployment.read(lambda c: list(pool.available(c)))
+    print_many([{"phone_number": one} for one in found], ("phone_number",), as_json)
+
+
+@number.command()
+@click.argument("phone_number", metavar="+1555…")
+@json_option
+@click.pass_obj
+def withdraw(deployment: Deployment, phone_number: str, as_json: bool) -> None:
+    """Offers it no longer; an account that has it keeps it."""
+    deployment.write(lambda c: pool.withdraw(c, phone_number))
+    print_one({"withdrawn": phone_number}, as_json)
 
 
 def _find(deployment: Deployment, number: str, account_sid: str | None) -> Number:

@@ -19,7 +19,7 @@ DATABASES = {"router": "callrouter", "presence": "presence"}
 @click.command()
 @click.argument("process", type=click.Choice(processes.NAMES))
 def run(process: str) -> None:
-    """Run one process in the foreground: the presence server, the router or the voice node."""
+    """Run one process in the foreground: the presence server, the media service, the router or the voice node."""
     settings = load_settings()
     try:
         if process in DATABASES:
@@ -31,7 +31,7 @@ def run(process: str) -> None:
 
 @click.command()
 def up() -> None:
-    """Run everything here: presence server, router and voice node, on SQLite unless set otherwise."""
+    """Run everything here: presence server, media service, router and voice node, on SQLite unless set otherwise."""
     settings = load_settings()
     logs.configure(settings, "up")
     upgrade_databases(settings)

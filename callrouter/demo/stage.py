@@ -28,7 +28,7 @@ class Stage:
 
 def environment(folder: Path) -> dict[str, str]:
     """Settings of a deployment that meets no other one on this machine."""
-    ports = _free_ports(5)
+    ports = _free_ports(6)
     values = {
         "data_dir": str(folder),
         "router_bind": f"127.0.0.1:{ports[0]}",
@@ -36,6 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
         "signal_bind": f"127.0.0.1:{ports[2]}",
         "voice_control": f"127.0.0.1:{ports[3]}",
         "voice_webrtc_port": str(ports[4]),
+        "media_bind": f"127.0.0.1:{ports[5]}",
         "outbound_allow": "127.0.0.0/8",
         "development": "true",
         "log_level": "warning",

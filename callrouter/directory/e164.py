@@ -59,3 +59,13 @@ def number_type(text: str) -> NumberType:
         PhoneNumberType.MOBILE: NumberType.MOBILE,
         PhoneNumberType.TOLL_FREE: NumberType.TOLL_FREE,
     }.get(kind, NumberType.LOCAL)
+
+
+def country(text: str) -> str | None:
+    """The ISO code of the number's country, such as US; what the library can't place is in its code's main one."""
+    try:
+        parsed = phonenumbers.parse(text)
+    except NumberParseException:
+        return None
+    region = phonenumbers.region_code_for_number(parsed)
+    return region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)

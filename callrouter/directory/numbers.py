@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from callrouter import models
-from callrouter.directory import accounts, applications, carriers
+from callrouter.directory import accounts, applications, carriers, pool
 from callrouter.directory.e164 import e164, national
 from callrouter.directory.errors import Missing, Refused
 from callrouter.directory.rows import value
@@ -84,7 +84,8 @@ def create(
     taken = select(models.PhoneNumber.sid).where(models.PhoneNumber.phone_number == number)
     if connection.execute(taken).first() is not None:
         raise Refused(UNAVAILABLE, f"{number} is not available: an account has it already")
-    row = {"friendly_name": national(number), **_checked(connection, account_sid, settings)}
+    offered = {"carrier": pool.carrier_of(connection, number)}
+    row = {"friendly_name": national(number), **offered, **_checked(connection, account_sid, settings)}
     connection.execute(
         insert(models.PhoneNumber).values(
             account_sid=account_sid, sid=sid, phone_number=number, date_created=now, date_updated=now, **row

@@ -7,9 +7,11 @@ a `foundation.db.Database` connection.
 from callrouter.models.account import Account, ApiKey
 from callrouter.models.base import Base
 from callrouter.models.call import Call
+from callrouter.models.caller_id import OutgoingCallerId
 from callrouter.models.carrier import Carrier
-from callrouter.models.number import Application, PhoneNumber
+from callrouter.models.number import Application, PhoneNumber, PoolNumber
 from callrouter.models.record import Delivery, Notification, TimelineEntry
+from callrouter.models.recording import Recording
 from callrouter.models.session import Inbox, Outbox, RouterNode, Session, Timer
 
 __all__ = [
@@ -23,7 +25,10 @@ __all__ = [
     "Inbox",
     "Notification",
     "Outbox",
+    "OutgoingCallerId",
     "PhoneNumber",
+    "PoolNumber",
+    "Recording",
     "RouterNode",
     "Session",
     "TimelineEntry",

@@ -21,6 +21,8 @@ class Account(Base):
     """SHA-256 in hex, to check a password without unsealing"""
     version: Mapped[int] = mapped_column(default=1)
     """rises with every change, so that the presence server ignores an older one"""
+    next_call_at: Mapped[Moment] = mapped_column(default=0.0)
+    """when the next call that is placed by REST may leave; callrouter.calls.outgoing"""
     date_created: Mapped[Moment]
     date_updated: Mapped[Moment]
 

@@ -39,6 +39,8 @@ class Call(Base):
     """the client on this leg"""
     ended_because: Mapped[Word | None]
     """why it ended, in our words; see callrouter.calls.status"""
+    queue_time: Mapped[int] = mapped_column(default=0)
+    """milliseconds for which it waited in its account's queue before it was placed"""
     date_created: Mapped[Moment]
     date_updated: Mapped[Moment]
     start_time: Mapped[Moment | None]

@@ -42,6 +42,18 @@ class PhoneNumber(_Webhooks, Base):
     """the carrier that places calls from this number; empty: the deployment's default"""
 
 
+class PoolNumber(Base):
+    """A number that the operator offers: an account may take it while no account has it."""
+
+    __tablename__ = "pool_numbers"
+
+    phone_number: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """E.164, with the plus"""
+    carrier: Mapped[str] = mapped_column(String(64), default="")
+    """the carrier that places calls from it; empty: the deployment's default"""
+    date_created: Mapped[Moment]
+
+
 class Application(_Webhooks, Base):
     """https://www.twilio.com/docs/usage/api/applications: also what runs when a client places a call."""
 

@@ -10,13 +10,17 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .contract import ErrorCode, Request, VoiceError
+from .recording import RecordingOrder
 from .switchboard import Switchboard
 
 Result = dict[str, Any]
 
 _LEG_ID = re.compile(r"[!-~]{1,64}\Z")
+_MAX_LOOP = 1_000_000
+_MAX_SILENCE, _MAX_RECORDING = 86_400, 14_400  # seconds
 
 
 class Commands:
@@ -34,6 +38,8 @@ class Commands:
             "leg.send_digits": self._send_digits,
             "leg.play": self._play,
             "leg.stop": self._stop,
+            "leg.record": self._record,
+            "leg.record_stop": self._record_stop,
             "leg.stats": self._leg_stats,
             "bridge.make": self._bridge,
             "bridge.break": self._unbridge,
@@ -77,13 +83,48 @@ class Commands:
         return {"job": request.id}
 
     def _play(self, owner: str, request: Request) -> Result:
-        """{leg, tone} -> {job}"""
-        self._board.play(owner, _leg(request), _text(request, "tone"), request.id)
+        """{leg, tone} | {leg, url, loop?} | {leg, keys} -> {job}
+
+        A tone takes the place of the tone before. A sound (`loop` 0: until stopped) and audible keys
+        follow what plays already, except a tone without end: that ends.
+        """
+        leg = _leg(request)
+        match [name for name in ("tone", "url", "keys") if name in request.fields]:
+            case ["tone"]:
+                self._board.play(owner, leg, _text(request, "tone"), request.id)
+            case ["url"]:
+                loop = _count(request, "loop", default=1, most=_MAX_LOOP)
+                self._board.play_sound(owner, leg, _url(request, "url"), loop, request.id)
+            case ["keys"]:
+                self._board.play_keys(owner, leg, _text(request, "keys"), request.id)
+            case _:
+                raise _bad("leg.play needs `tone`, `url` or `keys`, and only one of them")
         return {"job": request.id}
 
     def _stop(self, owner: str, request: Request) -> Result:
-        """{leg} -> {}"""
+        """{leg} -> {}: what it says ends; recordings go on."""
         self._board.stop(owner, _leg(request))
+        return {}
+
+    def _record(self, owner: str, request: Request) -> Result:
+        """{leg, recording, upload, silence?, max_length, beep?, trim?} -> {recording}: of the far end.
+
+        `silence` seconds of quiet end it, 0: nothing but `max_length` seconds or `leg.record_stop` does.
+        """
+        order = RecordingOrder(
+            recording=_text(request, "recording"),
+            upload=_url(request, "upload"),
+            silence=_count(request, "silence", default=0, most=_MAX_SILENCE),
+            max_length=_count(request, "max_length", least=1, most=_MAX_RECORDING),
+            beep=_flag(request, "beep"),
+            trim=_flag(request, "trim"),
+        )
+        self._board.record(owner, _leg(request), order)
+        return {"recording": order.recording}
+
+    def _record_stop(self, owner: str, request: Request) -> Result:
+        """{leg, recording} -> {}; also when it has ended. `recording.done` comes when it is stored."""
+        self._board.record_stop(owner, _leg(request), _text(request, "recording"))
         return {}
 
     def _leg_stats(self, owner: str, request: Request) -> Result:
@@ -115,6 +156,32 @@ def _text(request: Request, name: str) -> str:
     value = request.fields.get(name)
     if not isinstance(value, str) or not value:
         raise _bad(f"{request.type} needs `{name}`, a non-empty string")
+    return value
+
+
+def _url(request: Request, name: str) -> str:
+    value = _text(request, name)
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not value.isascii() or not value.isprintable():
+        raise _bad(f"{request.type} needs `{name}`, an absolute http URL")
+    return value
+
+
+def _count(request: Request, name: str, *, default: int | None = None, least: int = 0, most: int) -> int:
+    value = request.fields.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _bad(f"{request.type} needs `{name}`, a whole number from {least} to {most}")
+    return value
+
+
+def _flag(request: Request, name: str) -> bool:
+    value = request.fields.get(name, False)
+    if not isinstance(value, bool):
+        raise _bad(f"{request.type}: `{name}` is true or false")
     return value
 
 

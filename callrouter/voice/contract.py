@@ -56,9 +56,18 @@ class EventType(StrEnum):
     LEG_MEDIA_TIMEOUT = "leg.media_timeout"
     """No packet for `seconds`. Once per silence."""
     JOB_DONE = "job.done"
-    """The digits or tone of request `job` ended; `reason` is finished, stopped, bridged or closed."""
+    """What request `job` plays or presses ended; `reason` is finished, stopped, bridged, closed or failed.
+
+    Failed: `code` is Twilio's, `message` says whose fault it is.
+    """
+    RECORDING_DONE = "recording.done"
+    """A `recording` ended and its audio is stored: `cause` is silence, length, stopped, hangup or failed.
+
+    `seconds` and `silent` are of what is stored; failed: `code` and `message` too. Nothing is stored of a
+    recording of 0 seconds. It may come after `leg.closed`.
+    """
     NODE_DRAINED = "node.drained"
-    """A draining node has no leg left."""
+    """A draining node has no leg left, and no recording that is not stored."""
 
 
 class ContractError(ValueError):

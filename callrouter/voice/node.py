@@ -75,15 +75,16 @@ class VoiceNode:
         self._board.draining = True
 
     async def drained(self) -> None:
-        """Return when a draining node has no leg left."""
+        """Return when a draining node has no leg left, and every recording is stored."""
         await self._empty.wait()
 
     async def close(self) -> None:
-        """End everything now: legs are closed, sockets too."""
+        """End everything now: legs are closed, sockets too; recordings have seconds to be stored."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         self._board.close_all("node_stopped")
+        await self._board.end()
         await self._control.close()
         self._port.close()
 
@@ -114,7 +115,7 @@ class VoiceNode:
                 elif now - seen > self.settings.orphan_timeout:
                     log.error("no router for %g s: all legs are closed", self.settings.orphan_timeout)
                     self._board.close_all("orphaned")
-                if self._board.draining and not len(self._board) and not self._empty.is_set():
+                if self._board.draining and self._board.idle and not self._empty.is_set():
                     self._empty.set()
                     self._control.emit_to_all(self._board.event("", EventType.NODE_DRAINED))
             except Exception:  # the watch itself must never end

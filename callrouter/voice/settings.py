@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from .contract import Address
 
@@ -14,6 +16,9 @@ class NodeSettings:
     `media_address` is the IP that carriers and browsers can reach and that our SDP names; `bind_address`
     is the interface the sockets use. `webrtc_addresses` adds candidates for browsers (a laptop's
     loopback next to its LAN address, say); empty means `media_address` alone.
+
+    `media_credentials` gives the headers that the media service knows us by. `spool` is where recordings
+    wait for it. `sound_room` is the memory for sounds, in bytes.
     """
 
     token: str
@@ -32,6 +37,12 @@ class NodeSettings:
     latch_window: float = 10.0
     drain_timeout: float = 300.0
     orphan_timeout: float = 3600.0
+    media_credentials: Callable[[], Mapping[str, str]] = dict
+    sound_timeout: float = 30.0
+    sound_room: int = 64 << 20
+    spool: Path = Path("var/voice")
+    upload_timeout: float = 60.0
+    upload_grace: float = 5.0
 
     def __post_init__(self) -> None:
         if len(self.token) < 16:

@@ -17,7 +17,12 @@ from .legs.rtp import RtpLeg
 from .legs.webrtc import Port, WebRtcLeg
 from .media import dtmf, tones, voices
 from .media.ticker import Ticker
+from .media_service import MediaService
+from .recorder import Recorder
+from .recording import RecordingOrder
 from .settings import NodeSettings
+from .sounds import Sounds
+from .spool import Spool
 
 Report = Callable[[str, VoiceEvent], None]
 """(owner, event): hands an event to the router that owns the leg."""
@@ -48,10 +53,25 @@ class Switchboard:
         self._owners: dict[str, str] = {}
         self._made: dict[str, tuple[str, str, str]] = {}  # leg -> kind, the offer to us, our SDP
         self._making = asyncio.Lock()
+        self._service = MediaService(settings.media_credentials)
+        self._sounds = Sounds(self._service, timeout=settings.sound_timeout, room=settings.sound_room)
+        self._spool = Spool(settings.spool)
+        self._recorder = Recorder(
+            self._service,
+            self._spool,
+            self._ticker,
+            upload_timeout=settings.upload_timeout,
+            done=self._recorded,
+        )
         self.draining = False
 
     def __len__(self) -> int:
         return len(self._legs)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of any call is left here: no leg, and no recording that is not stored."""
+        return not (self._legs or self._recorder.running or self._recorder.uploading)
 
     @property
     def leg_ids(self) -> tuple[str, ...]:
@@ -132,13 +152,27 @@ class Switchboard:
         if leg is None:
             return
         self._part(leg)
+        self._recorder.hung_up(leg_id)
         leg.close(reason)
-        del self._legs[leg_id], self._made[leg_id], self._owners[leg_id]
+        del self._legs[leg_id], self._made[leg_id]
+        self._disown(leg_id)
 
     def close_all(self, reason: str) -> None:
         for leg_id in self.leg_ids:
             self.close(leg_id, reason)
         self._ticker.close()
+
+    async def end(self) -> None:
+        """After `close_all`: a moment for recordings that are being stored, then nothing more."""
+        await self._recorder.close(self._settings.upload_grace)
+        await self._sounds.close()
+        self._spool.close()
+        self._service.close()
+
+    def _disown(self, leg_id: str) -> None:
+        """Forget whose a leg was that is gone, unless its router has yet to hear of a recording."""
+        if leg_id not in self._legs and not self._recorder.busy_with(leg_id):
+            self._owners.pop(leg_id, None)
 
     # -- bridges ------------------------------------------------------------------
 
@@ -173,24 +207,30 @@ class Switchboard:
     def send_digits(self, owner: str, leg_id: str, digits: str, job: str) -> None:
         """Keys and pauses (`w` half a second, `W` one) to the far end; ends with `job.done`."""
         leg = self._leg(owner, leg_id)
-        if len(digits) > 128:
-            raise VoiceError(ErrorCode.BAD_REQUEST, "at most 128 digits at a time")
-        try:
-            steps = dtmf.plan(digits)
-        except ValueError as error:
-            raise VoiceError(ErrorCode.BAD_REQUEST, str(error)) from error
-        frames = voices.digits(steps, events=leg.event_type is not None)
+        frames = voices.digits(_plan(digits), events=leg.event_type is not None)
         self._begin(leg, voices.Job(id=job, kind="digits", frames=frames))
 
+    def play_keys(self, owner: str, leg_id: str, keys: str, job: str) -> None:
+        """The same as tones that the far end hears, after what plays already."""
+        frames = voices.digits(_plan(keys), events=False)
+        self._begin(self._leg(owner, leg_id), voices.Job(id=job, kind="keys", frames=frames))
+
+    def play_sound(self, owner: str, leg_id: str, url: str, loop: int, job: str) -> None:
+        """A sound of the media service, after what plays already; ends with `job.done`."""
+        leg = self._leg(owner, leg_id)
+        frames = voices.sound(self._sounds.open(url), loop)
+        self._begin(leg, voices.Job(id=job, kind="sound", frames=frames))
+
     def play(self, owner: str, leg_id: str, tone: str, job: str) -> None:
-        """A tone to the far end, in place of the one before; ends with `job.done`."""
+        """A tone to the far end, in place of the one before; one without end gives way to whatever comes next."""
         leg = self._leg(owner, leg_id)
         if tone not in tones.TONES:
             raise VoiceError(
                 ErrorCode.BAD_REQUEST, f"no tone {tone!r}; there are {', '.join(sorted(tones.TONES))}"
             )
         leg.stop("stopped", kind="tone")
-        self._begin(leg, voices.Job(id=job, kind="tone", frames=voices.tone(tone)))
+        endless = tones.TONES[tone].loop
+        self._begin(leg, voices.Job(id=job, kind="tone", frames=voices.tone(tone), gives_way=endless))
 
     def stop(self, owner: str, leg_id: str) -> None:
         """End what the leg says by itself; nothing happens if it says nothing."""
@@ -199,6 +239,22 @@ class Switchboard:
     def _begin(self, leg: Leg, job: voices.Job) -> None:
         if not leg.begin(job):
             raise VoiceError(ErrorCode.AT_CAPACITY, "too many jobs wait on this leg: stop it first")
+
+    # -- recordings ---------------------------------------------------------------
+
+    def record(self, owner: str, leg_id: str, order: RecordingOrder) -> None:
+        """Record what the far end says; ends with `recording.done`."""
+        self._recorder.start(self._leg(owner, leg_id), order)
+
+    def record_stop(self, owner: str, leg_id: str, recording: str) -> None:
+        """End a recording; nothing happens if it has ended, or the leg has."""
+        if leg_id in self._legs:
+            self._owners[leg_id] = owner
+        self._recorder.stop(leg_id, recording)
+
+    def _recorded(self, leg_id: str, facts: dict[str, Any]) -> None:
+        self.emit(leg_id, EventType.RECORDING_DONE, **facts)
+        self._disown(leg_id)
 
     # -- looking ------------------------------------------------------------------
 
@@ -213,7 +269,10 @@ class Switchboard:
             "bridged": sum(leg.peer is not None for leg in legs),
             "max_legs": self._settings.max_legs,
             "draining": self.draining,
-            "speaking": len(self._ticker),
+            "ticking": len(self._ticker),
+            "recording": self._recorder.running,
+            "uploads": self._recorder.uploading,
+            "sound_bytes": self._sounds.bytes_kept,
             "free_rtp_ports": len(self._ports),
         }
 
@@ -247,6 +306,15 @@ class Switchboard:
         leg = self._find(leg_id)
         self._owners[leg_id] = owner
         return leg
+
+
+def _plan(digits: str) -> list[tuple[str, int]]:
+    if len(digits) > 128:
+        raise VoiceError(ErrorCode.BAD_REQUEST, "at most 128 digits at a time")
+    try:
+        return dtmf.plan(digits)
+    except ValueError as error:
+        raise VoiceError(ErrorCode.BAD_REQUEST, str(error)) from error
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from instructions.commands import (
     StatusCallback,
     Warn,
 )
-from instructions.elements import Element, Problem, Verb
+from instructions.elements import Element, Problem, Verb, idle_attributes, unresolved
 from instructions.errors import NOT_ACTING
 from instructions.events import Event
 from instructions.outcomes import Call, Goto, Memory, Next, Outcome, Role, Stop, Wait
@@ -118,7 +118,7 @@ class Dial(
         if len(nouns) > MAX_NOUNS:
             message = f"<Dial> has {len(nouns)} nouns; at most {MAX_NOUNS} can be dialled, so none was"
             return self._end(call, DialMemory(), (self._fault(call, 13215, message, nouns[MAX_NOUNS].line),))
-        notices: list[Command] = list(_idle_attributes(self, call))
+        notices: list[Command] = list(idle_attributes(self, call))
         plan = self._plan(call, notices)
         if not plan.starts:
             return self._end(call, DialMemory(), tuple(notices))
@@ -155,7 +155,7 @@ class Dial(
             if target is None or not isinstance(noun, Callee):
                 notices.extend(_skipped(noun, call))
                 continue
-            notices.extend(_idle_attributes(noun, call))
+            notices.extend(idle_attributes(noun, call))
             if isinstance(target, NumberTarget) and not self._may_show(call):
                 message = "a client or SIP caller needs a number as callerId to dial a number"
                 notices.append(Warn(code=13214, message=message, line=noun.line, url=call.url))
@@ -163,7 +163,7 @@ class Dial(
             whisper = None if noun.url is None else call.resolve(noun.url)
             if noun.url is not None and whisper is None:
                 # Without its screening the callee must not be put through.
-                notices.append(self._fault(call, 15004, _relative(noun, "url", noun.url), noun.line))
+                notices.append(unresolved(noun, "url", noun.url, call))
                 continue
             starts.append(
                 StartLeg(
@@ -194,8 +194,7 @@ class Dial(
             return None
         whole = call.resolve(noun.status_callback)
         if whole is None:
-            message = _relative(noun, "statusCallback", noun.status_callback)
-            notices.append(self._fault(call, 15004, message, noun.line))
+            notices.append(unresolved(noun, "statusCallback", noun.status_callback, call))
             return None
         return StatusCallback(
             url=whole, method=noun.status_callback_method, events=noun.status_callback_event
@@ -206,14 +205,6 @@ class Dial(
         return Fault(code=code, message=message, line=line, url=call.url)
 
 
-def _idle_attributes(element: Element, call: Call) -> Iterator[Warn]:
-    """A warning for each attribute that was given and does not act yet."""
-    for row in element.table:
-        if not row.acts and getattr(element, row.field) != row.default:
-            message = f"<{element.tag} {row.name}> does not act yet: it was ignored"
-            yield Warn(code=NOT_ACTING, message=message, line=element.line, url=call.url)
-
-
 def _skipped(noun: Element, call: Call) -> Iterator[Warn]:
     if noun.text is None:
         return  # the parser has said what is wrong with it
@@ -222,7 +213,3 @@ def _skipped(noun: Element, call: Call) -> Iterator[Warn]:
     else:
         code, message = NOT_ACTING, f"<{noun.tag}> does not act yet: it was skipped"
     yield Warn(code=code, message=message, line=noun.line, url=call.url)
-
-
-def _relative(noun: Element, name: str, value: str) -> str:
-    return f"<{noun.tag} {name}> is relative ({value[:80]!r}), but this document came without a URL"

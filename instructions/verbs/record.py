@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
+from instructions import commands
 from instructions.attributes import (
     FLAG,
     KEYS,
@@ -12,11 +15,30 @@ from instructions.attributes import (
     text,
     words,
 )
-from instructions.elements import Verb
+from instructions.commands import Command, Fault, FinishReason, RecordingCallback, StopRecording
+from instructions.elements import Verb, idle_attributes, unresolved
+from instructions.events import DigitsReceived, Event, HungUp, RecordingEnded
+from instructions.outcomes import Call, Goto, Memory, Next, Outcome, Stop, Wait
+
+SHORTEST = 1
+"""Seconds: less is no recording, and `action` is not requested."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordMemory(Memory):
+    recording: str
+    key: str = ""
+    """The key that ended it."""
+
+    def leave(self) -> tuple[Command, ...]:
+        return (StopRecording(recording=self.recording),)
 
 
 class Record(Verb):
-    """Records the caller until silence, a key, or the longest length."""
+    """Records the caller until silence, a key, the longest length, or the end of the call.
+
+    Then `action` is asked what to do next, also after a hang-up; a silent recording leads to the next verb.
+    """
 
     action: str = attribute(URL, default=THIS_DOCUMENT, code=11100)
     method: str = attribute(METHOD, default="POST", code=13610)
@@ -30,6 +52,62 @@ class Record(Verb):
     recording_status_callback_event: tuple[str, ...] = attribute(
         words("in-progress", "completed", "absent"), default=("completed",), code=13621
     )
-    transcribe: bool = attribute(FLAG, default=False, code=13614)
-    transcribe_callback: str | None = attribute(URL, default=None, code=13257)
-    recording_configuration_id: str | None = attribute(text(64), default=None)
+    transcribe: bool = attribute(FLAG, default=False, code=13614, acts=False)
+    transcribe_callback: str | None = attribute(URL, default=None, code=13257, acts=False)
+    recording_configuration_id: str | None = attribute(text(64), default=None, acts=False)
+
+    def begin(self, call: Call) -> Outcome:
+        notices: list[Command] = list(idle_attributes(self, call))
+        record = commands.Record(
+            recording=f"recording-{call.place}",
+            silence=self.timeout,
+            max_length=self.max_length,
+            beep=self.play_beep,
+            trim=self.trim == "trim-silence",
+            callback=self._callback(call, notices),
+        )
+        return Wait(memory=RecordMemory(recording=record.recording), commands=(*notices, record))
+
+    def resume(self, call: Call, memory: Memory, event: Event) -> Outcome | None:
+        if not isinstance(memory, RecordMemory):
+            return None
+        match event:
+            case DigitsReceived(leg="", digits=pressed) if not memory.key:
+                if key := next((key for key in pressed if key in self.finish_on_key), ""):
+                    return Wait(memory=replace(memory, key=key), commands=memory.leave())
+            case RecordingEnded(recording=ended) if ended == memory.recording:
+                return self._end(call, memory, event)
+            case HungUp():
+                return self._report(memory, "hangup")
+        return None
+
+    def _end(self, call: Call, memory: RecordMemory, event: RecordingEnded) -> Outcome:
+        if event.cause == "failed":
+            message = "the recording could not be stored: this is our fault, not the application's"
+            return Next(commands=(Fault(code=12400, message=message, line=self.line, url=call.url),))
+        hung_up = event.cause == "hangup"
+        if not event.silent and event.seconds >= SHORTEST:
+            return self._report(memory, "hangup" if hung_up else "")
+        return Stop(reason=FinishReason.CALLER_HUNG_UP) if hung_up else Next()
+
+    def _report(self, memory: RecordMemory, otherwise: str) -> Goto:
+        """Ask `action`, with the key that ended the recording, or `otherwise`."""
+        return Goto(
+            url=self.action,
+            method=self.method,
+            params=(("Digits", memory.key or otherwise),),
+            recording=memory.recording,
+        )
+
+    def _callback(self, call: Call, notices: list[Command]) -> RecordingCallback | None:
+        if not self.recording_status_callback:
+            return None
+        url = call.resolve(self.recording_status_callback)
+        if url is None:
+            notices.append(unresolved(self, "recordingStatusCallback", self.recording_status_callback, call))
+            return None
+        return RecordingCallback(
+            url=url,
+            method=self.recording_status_callback_method,
+            events=self.recording_status_callback_event,
+        )

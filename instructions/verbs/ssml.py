@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.sax.saxutils import escape, quoteattr
+
 from instructions.attributes import LANGUAGE, PAUSE, attribute, choice, text
 from instructions.elements import Element, Noun
 
@@ -106,3 +108,15 @@ Lang.nests = Prosody.nests = SPEECH
 Paragraph.nests = (*_INLINE, Lang, Sentence)
 Sentence.nests = Emphasis.nests = (*_INLINE, Lang)
 Word.nests = tuple(mark for mark in _INLINE if mark is not Word)
+
+
+def ssml(element: Element) -> str:
+    """What is inside an element as SSML. Only known marks with values that were checked are in it."""
+    return "".join(escape(part) if isinstance(part, str) else _mark(part) for part in element.parts)
+
+
+def _mark(element: Element) -> str:
+    values = [(row.name, getattr(element, row.field)) for row in element.table]
+    written = "".join(f" {name}={quoteattr(value)}" for name, value in values if value is not None)
+    inside = ssml(element)
+    return f"<{element.tag}{written}>{inside}</{element.tag}>" if inside else f"<{element.tag}{written}/>"

@@ -13,7 +13,9 @@ from sqlalchemy import insert
 
 from callrouter import models
 from callrouter.api.blueprint import create_api
-from callrouter.directory import accounts, applications, credentials, keys, numbers
+from callrouter.calls.outgoing import Placement
+from callrouter.directory import accounts, applications, caller_ids, credentials, keys, numbers
+from callrouter.media.client import MediaClient
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.errors import ApiError, handle_errors
@@ -22,11 +24,14 @@ MINE, THEIRS, NOBODY = "AC" + "1" * 32, "AC" + "2" * 32, "AC" + "9" * 32
 TOKEN = "t" * 32
 ROOT = f"/2010-04-01/Accounts/{MINE}"
 PREFIXES = {"Keys": "SK", "SigningKeys": "SK", "IncomingPhoneNumbers": "PN", "Applications": "AP"}
-PREFIXES |= {"Calls": "CA", "Notifications": "NO"}
+PREFIXES |= {"Calls": "CA", "Notifications": "NO", "OutgoingCallerIds": "PN", "Recordings": "RE"}
 
 
 class NoCalls:
     """An engine that must not be reached."""
+
+    def place(self, placement: Placement) -> str:
+        raise ApiError(500, 20500, "A stranger reached the engine.")
 
     def end(self, account_sid: str, call_sid: str, status: str) -> None:
         raise ApiError(500, 20500, "A stranger reached the engine.")
@@ -54,12 +59,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
             phone = f"+1555555000{digit}"
             numbers.create(connection, sid="PN" + digit * 32, phone_number=phone, settings={}, **own)
             applications.create(connection, sid="AP" + digit * 32, settings={}, **own)
+            caller_ids.create(connection, sid="PN" + digit * 32, phone_number=phone, **own)
             _call(connection, account_sid, digit)
 
     database.write(fill).result(10)
     app = Flask("api")
     handle_errors(app)
-    app.register_blueprint(create_api(database, vault, NoCalls()))
+    app.register_blueprint(create_api(database, vault, NoCalls(), MediaClient("http://127.0.0.1:9", vault)))
     yield app
     database.close()
 
@@ -78,6 +84,22 @@ def _call(connection: Any, account_sid: str, digit: str) -> None:
             error_code="11200",
             message_text="a\x00b\ufffe",
             message_date=1.0,
+        )
+    )
+    connection.execute(
+        insert(models.Recording).values(
+            sid="RE" + digit * 32,
+            call_sid="CA" + digit * 32,
+            account_sid=account_sid,
+            source="RecordVerb",
+            track="inbound",
+            channels=1,
+            status="completed",
+            start_time=1.0,
+            callback_method="POST",
+            callback_events="",
+            date_created=1.0,
+            date_updated=1.0,
         )
     )
 
@@ -105,6 +127,7 @@ def operations(app: Flask) -> list[tuple[str, str]]:
 def fill(pattern: str, account_sid: str, digit: str) -> str:
     """The pattern with that account, and with SIDs of that digit for everything in it."""
     path = pattern.replace("<account_sid>", account_sid).replace("<call_sid>", "CA" + digit * 32)
+    path = path.replace("<country_code>", "US")
     return re.sub(r"/(\w+)/<sid>", lambda match: f"/{match[1]}/{PREFIXES[match[1]]}" + digit * 32, path)
 
 
@@ -116,10 +139,12 @@ def test_the_route_table_is_complete(app: Flask) -> None:
         "",
         ".json",
         *(f"/IncomingPhoneNumbers{tail}.json" for tail in ("", "/Local", "/Mobile", "/TollFree", "/<sid>")),
-        *(f"/Applications{tail}.json" for tail in ("", "/<sid>")),
+        *(f"/AvailablePhoneNumbers/<country_code>/{kind}.json" for kind in ("Local", "Mobile", "TollFree")),
+        *(f"/{name}{tail}.json" for name in ("Applications", "OutgoingCallerIds") for tail in ("", "/<sid>")),
         *(f"/Calls{tail}.json" for tail in ("", "/<sid>", "/<sid>/Events")),
         *(
-            f"{call}/Notifications{tail}.json"
+            f"{call}/{name}{tail}.json"
+            for name in ("Notifications", "Recordings")
             for call in ("", "/Calls/<call_sid>")
             for tail in ("", "/<sid>")
         ),
@@ -194,6 +219,16 @@ def test_odd_credentials_are_401(client: FlaskClient, header: str) -> None:
     """M9: no odd header is an error of ours."""
     answer = client.get(f"{ROOT}.json", headers={"Authorization": header})
     assert (answer.status_code, answer.get_json()["code"]) == (401, 20003)
+
+
+@pytest.mark.parametrize("suffix", ["", ".wav", ".mp3"])
+def test_audio_needs_the_same_right_as_its_recording(client: FlaskClient, suffix: str) -> None:
+    """A stranger learns nothing; the owner is told that the media service, which is not there, must be asked."""
+    address = f"{ROOT}/Recordings/RE{{}}{suffix}"
+    assert client.get(address.format("1" * 32)).status_code == 401
+    for digit, status in (("1", 503), ("2", 404), ("9", 404)):
+        answer = client.get(address.format(digit * 32), headers=basic(MINE, TOKEN))
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])

@@ -243,7 +243,9 @@ def wait_until(true: Callable[[], object], what: Callable[[], str]) -> None:
 )
 def test_up_leaves_no_process_behind(number: signal.Signals, early: bool, up: Up) -> None:
     """Even when `up` itself is killed and has no last word; `early`: while its children are still starting."""
-    wait_until(lambda: len(children(up.process.pid)) == 3, lambda: f"three children: {up.log.read_text()}")
+    wait_until(
+        lambda: len(children(up.process.pid)) == len(NAMES), lambda: f"all children: {up.log.read_text()}"
+    )
     if not early:
         wait_until(up.serves, lambda: f"the router serves: {up.log.read_text()}")
     family = children(up.process.pid)

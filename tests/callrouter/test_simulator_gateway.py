@@ -469,6 +469,6 @@ async def dial(carrier: SimulatedCarrier, **fields: Any) -> int:
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.01)

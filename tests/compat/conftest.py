@@ -11,11 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 import twilio_contract
 from flask import Flask
+from sqlalchemy import insert
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from callrouter.api.blueprint import create_api
+from callrouter.calls.outgoing import Placement, outgoing_call
+from callrouter.calls.store import call_row
 from callrouter.directory import accounts, credentials, keys
+from callrouter.media.client import MediaClient
+from callrouter.models import Call
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import Keys
@@ -35,8 +40,18 @@ SECONDS = 10
 class RecordedCalls:
     """An engine that notes what it is asked for; calls in `dead` have ended meanwhile."""
 
+    database: Database
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
+
+    def place(self, placement: Placement) -> str:
+        """Notes it, and stores the row that the engine would."""
+        now = utc_now().timestamp()
+        session = outgoing_call(placement, now)
+        self._note("place", placement.account_sid, session.call_sid, placement)
+        row = call_row(session, now, phone_number_sid=placement.phone_number_sid)
+        self.database.write(lambda c: c.execute(insert(Call).values(row))).result(SECONDS)
+        return session.call_sid
 
     def end(self, account_sid: str, call_sid: str, status: str) -> None:
         self._note("end", account_sid, call_sid, status)
@@ -135,10 +150,10 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def deployment(database: Database) -> Iterator[Deployment]:
-    keys, live = Keys(["k" * 32]), RecordedCalls()
+    keys, live = Keys(["k" * 32]), RecordedCalls(database)
     app = Flask("compat")
     handle_errors(app)
-    app.register_blueprint(create_api(database, keys, live))
+    app.register_blueprint(create_api(database, keys, live, MediaClient("http://127.0.0.1:9", keys)))
     bridge = WsgiBridge(app, threads=4)
     loop = asyncio.new_event_loop()
     port, stop = loop.create_future(), asyncio.Event()

@@ -244,13 +244,6 @@ def test_a_call_is_deleted_with_what_hangs_on_it_once_it_has_ended(client: Clien
     assert refusal(lambda: client.calls(sid).delete()) == (404, 20404)
 
 
-def test_placing_a_call_says_that_it_is_not_there(client: Client) -> None:
-    refused = refusal(
-        lambda: client.calls.create(to="+15555550100", from_="+15555550101", url="http://a.example")
-    )
-    assert refused == (405, 20004)
-
-
 def test_events_show_every_webhook(client: Client, made: Fixture) -> None:
     sid = made.call()
     for number in range(3):

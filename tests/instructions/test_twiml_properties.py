@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructions import snapshot
-from instructions.commands import Answer, Bridge, CancelTimer, Fetch, Finish, SetTimer, StartLeg
+from instructions.commands import (
+    Answer,
+    Bridge,
+    CancelTimer,
+    Fetch,
+    Finish,
+    Play,
+    Record,
+    SetTimer,
+    StartLeg,
+    StopRecording,
+    StopSounds,
+)
 from instructions.events import (
     Answered,
     DigitsReceived,
@@ -23,7 +35,9 @@ from instructions.events import (
     LegRinging,
     LegScreened,
     LegStatus,
+    RecordingEnded,
     Replaced,
+    SoundEnded,
     Started,
     TimerFired,
 )
@@ -50,6 +64,35 @@ DIALS = st.builds(
     st.sets(FLAGS, max_size=3),
     st.lists(NOUNS, max_size=12),
 )
+PROMPTS = st.lists(
+    st.sampled_from(
+        [
+            "<Say>Press one</Say>",
+            "<Say/>",
+            '<Say loop="0"><p>a &amp; b</p></Say>',
+            "<Play>/ring.wav</Play>",
+            "<Play/>",
+            '<Play digits="1w2"/>',
+            "<Pause/>",
+            '<Pause length="0"/>',
+            "<Dial/>",
+        ]
+    ),
+    max_size=4,
+).map("".join)
+GATHERS = st.builds(
+    "<Gather{}{}{}{}>{}</Gather>".format,
+    st.sampled_from(["", ' input="speech"', ' input="dtmf speech"']),
+    st.sampled_from(["", ' numDigits="2"', ' numDigits="1"']),
+    st.sampled_from(["", ' finishOnKey=""', ' finishOnKey="*"']),
+    st.sampled_from(["", ' actionOnEmptyResult="true"', ' action="https://b.test/"']),
+    PROMPTS,
+)
+RECORDS = st.builds(
+    "<Record{}{}/>".format,
+    st.sampled_from(["", ' finishOnKey=""', ' transcribe="true"']),
+    st.sampled_from(["", ' recordingStatusCallback="/cb"', ' action="https://b.test/"']),
+)
 VERBS = st.sampled_from(
     [
         "<Say>Hi</Say>",
@@ -62,7 +105,9 @@ VERBS = st.sampled_from(
         "<Say>",
     ]
 )
-TWIML = st.lists(DIALS | VERBS, max_size=3).map(lambda verbs: f"<Response>{''.join(verbs)}</Response>")
+TWIML = st.lists(DIALS | GATHERS | RECORDS | PROMPTS | VERBS, max_size=3).map(
+    lambda verbs: f"<Response>{''.join(verbs)}</Response>"
+)
 BODIES = TWIML.map(str.encode) | st.binary(max_size=30)
 URLS = st.sampled_from(["https://app.test/voice", "http://[", "", "nowhere"])
 TIMES = st.floats(0, 1e11)
@@ -73,6 +118,8 @@ def events(known: dict[str, list[str]]) -> st.SearchStrategy[Event]:
     legs = st.sampled_from(["", "stranger", *known["legs"]])
     timers = st.sampled_from(["stranger", *known["timers"]])
     fetches = st.sampled_from(["stranger", *known["fetches"][-1:], *known["fetches"]])
+    sounds = st.sampled_from(["stranger", *known["sounds"][-1:], *known["sounds"]])
+    recordings = st.sampled_from(["stranger", *known["recordings"][-1:], *known["recordings"]])
     return st.one_of(
         st.builds(Started, at=TIMES),
         st.builds(
@@ -87,12 +134,21 @@ def events(known: dict[str, list[str]]) -> st.SearchStrategy[Event]:
             DocumentFailed, at=TIMES, fetch=fetches, url=URLS, code=st.just(11200), reason=st.text(max_size=5)
         ),
         st.builds(Answered, at=TIMES),
-        st.builds(DigitsReceived, at=TIMES, leg=legs, digits=st.sampled_from(["*", "1", ""])),
+        st.builds(DigitsReceived, at=TIMES, leg=legs, digits=st.sampled_from(["*", "1", "", "12#4"])),
         st.builds(LegRinging, at=TIMES, leg=legs),
         st.builds(LegAnswered, at=TIMES, leg=legs),
         st.builds(LegEnded, at=TIMES, leg=legs, status=st.sampled_from(LegStatus)),
         st.builds(LegScreened, at=TIMES, leg=legs, accepted=st.booleans()),
         st.builds(TimerFired, at=TIMES, timer=timers),
+        st.builds(SoundEnded, at=TIMES, sound_id=sounds, failed=st.booleans(), code=st.just(11200)),
+        st.builds(
+            RecordingEnded,
+            at=TIMES,
+            recording=recordings,
+            cause=st.sampled_from(["silence", "length", "stopped", "hangup", "failed"]),
+            seconds=st.integers(0, 9),
+            silent=st.booleans(),
+        ),
         st.builds(Replaced, at=TIMES, url=st.none() | URLS, method=st.just("GET"), twiml=st.none() | TWIML),
         # Rarely: it ends everything.
         st.integers(0, 9).flatmap(lambda n: st.builds(HungUp if n == 9 else Answered, at=TIMES)),
@@ -113,13 +169,15 @@ SESSIONS = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(session=SESSIONS, data=st.data())
 def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
-    state, known = session, {"legs": [], "timers": [], "fetches": []}
+    state, known = session, {"legs": [], "timers": [], "fetches": [], "sounds": [], "recordings": []}
     answers = bridges = 0
+    under_way: set[str] = set()
     event: Event = Started(at=0)
     for _ in range(data.draw(st.integers(1, 25))):
         was_finished = state.finished
         event = snapshot.event_from_json(snapshot.event_to_json(event))
         state, commands = advance(state, event)
+        under_way -= {getattr(event, "timer", ""), getattr(event, "sound_id", "")}
 
         assert snapshot.loads(snapshot.dumps(state)) == state
         for command in commands:
@@ -141,9 +199,29 @@ def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
             elif isinstance(command, Fetch):
                 assert command.fetch not in known["fetches"], "a fetch's name is used once"
                 known["fetches"].append(command.fetch)
+                assert command.recording is None or command.recording in known["recordings"]
+            elif isinstance(command, Play):
+                assert command.sound_id not in known["sounds"], "a sound's name is used once"
+                known["sounds"].append(command.sound_id)
+            elif isinstance(command, Record):
+                assert command.recording not in known["recordings"], "a recording's name is used once"
+                known["recordings"].append(command.recording)
+            elif isinstance(command, StopRecording):
+                assert command.recording in known["recordings"]
             answers += isinstance(command, Answer)
             bridges += isinstance(command, Bridge)
         assert answers <= 1
+
+        for command in commands:
+            if isinstance(command, StopSounds):
+                under_way = {name for name in under_way if not name.startswith("sound-")}
+            elif isinstance(command, Play | SetTimer):
+                under_way.add(command.sound_id if isinstance(command, Play) else command.timer)
+            elif isinstance(command, CancelTimer):
+                under_way.discard(command.timer)
+        if state.waiting != "verb":
+            assert not under_way, "a verb that was left leaves no timer and no sound behind"
+        assert len(under_way) <= 1
         event = data.draw(events(known))
 
 

@@ -7,6 +7,7 @@ import sys
 
 from instructions.errors import CATALOGUE, is_warning
 from instructions.reference import acts, elements, page
+from instructions.verbs.ssml import SPEECH
 
 
 def test_every_element_and_attribute_is_on_the_page() -> None:
@@ -21,21 +22,26 @@ def test_the_page_says_what_acts() -> None:
     assert {cls.tag for cls in elements() if acts(cls)} == {
         "Client",
         "Dial",
+        "Gather",
         "Hangup",
         "Identity",
         "Number",
         "Parameter",
         "Pause",
+        "Play",
+        "Record",
         "Redirect",
         "Reject",
+        "Say",
+        *(mark.tag for mark in SPEECH),
     }
     assert "| `timeout` | whole seconds, 5 to 600 | `30` | 13212 | acts |" in page()
     assert "| `ringTone` | a country's two letters, or us-old | none | 13220 | checked only |" in page()
     assert "| `hangupOnStar` | true or false | `false` | 13213 | acts |" in page()
     assert (
-        "| `action` | an http or https URL, absolute or relative | this document | 11100 | checked only |"
-        in page()
+        "| `action` | an http or https URL, absolute or relative | this document | 11100 | acts |" in page()
     )
+    assert "| `hints` | at most 50500 characters | none | 13330 | checked only |" in page()
 
 
 def test_it_is_a_command() -> None:

@@ -153,3 +153,26 @@ def test_an_older_state_is_lifted(conversation: New, monkeypatch: pytest.MonkeyP
     old = {"schema": 0, "state": {name: value for name, value in new["state"].items() if name != "caller"}}
     monkeypatch.setattr(snapshot, "_LIFTS", {0: lambda state: state | {"caller": "+15550100"}})
     assert snapshot.state_from_json(old) == snapshot.state_from_json(new)
+
+
+@pytest.mark.parametrize(
+    ("twiml", "kind"),
+    [
+        ("<Pause/>", "PauseMemory"),
+        ("<Dial>+15550111</Dial>", "DialMemory"),
+        ("<Say>Hi</Say>", "SoundMemory"),
+        ("<Gather><Say>Hi</Say></Gather>", "GatherMemory"),
+        ("<Record/>", "RecordMemory"),
+    ],
+)
+def test_what_a_verb_remembers_is_stored_by_its_name(conversation: New, twiml: str, kind: str) -> None:
+    """Stored calls are read by it: a class may not be renamed without a lift."""
+    talk = conversation(answered=True)
+    talk.run(twiml)
+    value = snapshot.state_to_json(talk.state)
+    memory = value["state"]["frames"][0]["memory"]
+    assert memory["type"] == kind
+    assert snapshot.state_from_json(value) == talk.state
+    memory["type"] = "OddMemory"
+    with pytest.raises(SnapshotError, match="OddMemory"):
+        snapshot.state_from_json(value)

@@ -22,10 +22,17 @@ from callrouter.phone.call import CallOver, PhoneCall
 from callrouter.phone.phone import Phone
 from tests.support.deployment import Deployment, DialScript, Tenant
 from tests.support.origin import Origin, Received, Script, reply
+from tests.support.sound import served, tone
 
 PATIENCE = 20.0
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
 EVENTS = "statusCallbackEvent='initiated ringing answered completed'"
+PAGES = {
+    "/menu": b"<Response><Gather action='/chosen' numDigits='1' timeout='60'>"
+    b"<Play loop='0'>/prompt.wav</Play></Gather></Response>",
+    "/chosen": b"<Response><Record action='/recorded' timeout='60'/></Response>",
+    "/recorded": b"<Response><Play>/prompt.wav</Play></Response>",
+}
 CALLER, CALLEE = "+14155550100", "+14155550123"
 
 
@@ -33,10 +40,11 @@ Act = Callable[["Scene"], Awaitable[bool]]
 
 
 class Scene:
-    """One account whose app rings alice, and lets her dial a phone; one carrier; one process that dies."""
+    """One account whose app rings alice, lets her dial a phone, or has a menu; one carrier; one process that dies."""
 
     def __init__(self, deployment: Deployment, process: str, act: Act) -> None:
         self.deployment, self.process, self.act = deployment, process, act
+        self.entrance = "/menu" if act is menu else "/voice"
         self.tenant: Tenant = deployment.tenant()
         self.died = False
 
@@ -46,6 +54,10 @@ class Scene:
             "/voice": f"<Client {status}>alice</Client>",
             "/outgoing": f"<Number {status}>{CALLEE}</Number>",
         }
+        if request.path == "/prompt.wav":
+            return served(tone(700, 0.5))
+        if request.path in PAGES:
+            return reply(body=PAGES[request.path])
         if request.path not in nouns:
             return reply(204)
         dial = f"<Dial callerId='{self.number}'>{nouns[request.path]}</Dial>"
@@ -55,7 +67,7 @@ class Scene:
         """The act with a process that is armed; whether both sides heard each other as they should."""
         with Origin(self.documents) as self.app:
             callback = self.app.url("/status")
-            self.number = self.tenant.number(self.app.url("/voice"), status_callback=callback)
+            self.number = self.tenant.number(self.app.url(self.entrance), status_callback=callback)
             app = self.tenant.application(self.app.url("/outgoing"), status_callback=callback)
             script = DialScript(source=Tone(hz=600), answer_after=0.1)
             async with self.deployment.carrier(script=script) as self.carrier:
@@ -117,8 +129,10 @@ class Scene:
 
 
 async def until_hears(side: PhoneCall | SimulatedCall, hz: float) -> None:
-    while await side.heard(0.3) != pytest.approx(hz, abs=10):
-        pass
+    while True:
+        with suppress(TimeoutError):  # no audio at all: the process that will bring it is away
+            if await side.heard(0.3) == pytest.approx(hz, abs=10):
+                return
 
 
 async def until_registered(phone: Phone) -> None:
@@ -200,3 +214,26 @@ async def outgoing(scene: Scene) -> bool:
         for one in list(scene.carrier.calls.values()):
             await one.ended
     return talked
+
+
+async def menu(scene: Scene) -> bool:
+    """A caller hears a prompt, chooses, is recorded, and hears the last prompt to its end."""
+    call = await scene.call_in()
+    async with asyncio.timeout(PATIENCE):
+        await until_hears(call, 700)
+        await call.press("1")
+        await until_asked(scene, "/chosen")
+        await until_hears(call, 1000)  # the beep: from here on it is recorded
+        await call.heard(2.0)
+        await call.press("#")
+        await until_asked(scene, "/recorded")
+        await call.ended
+    forms = {request.path: request.form for request in scene.app.received}
+    assert forms["/chosen"]["Digits"] == "1"
+    assert forms["/recorded"]["Digits"] == "#"
+    return True
+
+
+async def until_asked(scene: Scene, path: str) -> None:
+    while not any(request.path == path for request in scene.app.received):
+        await asyncio.sleep(0.02)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from killing import at_every_point, incoming, outgoing
+from killing import at_every_point, incoming, menu, outgoing
 
 from tests.support.deployment import Deployment
 
@@ -16,3 +16,9 @@ def test_an_incoming_call_survives_at_every_point(deployment: Deployment, tmp_pa
 
 def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
     at_every_point(on_sqlite, "router", outgoing, tmp_path / "points")
+
+
+def test_a_call_that_plays_gathers_and_records_survives_at_every_point(
+    on_sqlite: Deployment, tmp_path: Path
+) -> None:
+    at_every_point(on_sqlite, "router", menu, tmp_path / "points")

@@ -198,9 +198,11 @@ class Scene:
             assert len(ends) == 1, f"{call_sid} ended {len(ends)} times\n{self.story()}"
 
     def every_request_is_signed(self) -> None:
-        """The official validator takes every request that the app got (twilio-surface 9.4, 16)."""
+        """The official validator takes every request that the app got (twilio-surface 9.4, 16), sound files apart."""
         validator = RequestValidator(self.tenant.auth_token)
         for request in self.app.received:
+            if request.path.endswith(".wav"):
+                continue
             url = f"http://{request.headers['host']}{request.target}"
             form = {} if request.method == "GET" else request.form
             signature = request.headers.get("x-twilio-signature", "")

@@ -23,7 +23,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 @pytest.fixture
 def broken(fragile: Deployment) -> Iterator[Scene]:
     yield from scenes(fragile)
-    missing = [name for name in ("presence", "voice", "router") if name not in fragile.processes]
+    missing = [name for name in ("presence", "media", "voice", "router") if name not in fragile.processes]
     fragile.start(*missing)
 
 
@@ -166,6 +166,42 @@ async def test_voice_node_killed_in_a_call(broken: Scene) -> None:
         await scene.over()
     assert set(scene.codes()) == {"12400"}
     assert set(scene.causes().values()) <= {"media-lost", "normal", "canceled"}
+
+
+async def test_media_service_down_when_something_is_to_be_played(broken: Scene) -> None:
+    """The sound is left out, our fault is noted, and the call goes on with the next verb."""
+    scene = broken
+    scene.app.answers["/next"] = "<Response><Hangup/></Response>"
+    number = scene.number("<Response><Play>/hello.wav</Play><Redirect>/next</Redirect></Response>")
+    async with scene.carrier() as carrier:
+        scene.deployment.kill("media")
+        call = await carrier.call(CALLER, number)
+        await within(20, call.ended)
+        await asyncio.to_thread(scene.deployment.start, "media")
+        await scene.over()
+    assert len(scene.app.forms("/next")) == 1
+    assert scene.codes() == ["12400"]
+    assert scene.statuses() == {number: "completed"}
+
+
+async def test_voice_node_killed_while_it_records(broken: Scene) -> None:
+    """The recording is absent, and its callback says so; the call ends once."""
+    scene = broken
+    number = scene.number(
+        "<Response><Record recordingStatusCallback='/status/recording' "
+        "recordingStatusCallbackEvent='completed absent'/></Response>"
+    )
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
+        async with asyncio.timeout(10):
+            while await call.heard(0.2) is None:
+                pass  # until the beep
+        scene.deployment.kill("voice")
+        await within(15, call.ended)
+        told = await scene.form("/status/recording")
+        await asyncio.to_thread(scene.deployment.start, "voice")
+        await scene.over()
+    assert (told["RecordingStatus"], told["ErrorCode"]) == ("absent", "16102")
 
 
 async def test_router_killed_while_a_client_rings(broken: Scene) -> None:

@@ -1,4 +1,4 @@
-"""A whole deployment for scenario tests: three real processes, their databases, and what a test needs to use them.
+"""A whole deployment for scenario tests: four real processes, their databases, and what a test needs to use them.
 
 Nothing is faked on our side. Each test takes an account of its own, so tests share processes without meeting.
 """
@@ -101,10 +101,11 @@ class Deployment:
     def __init__(
         self, folder: Path, *, router_database: str = "", presence_database: str = "", **settings: object
     ) -> None:
-        ports = _free_ports(5)
+        ports = _free_ports(6)
         self.folder = folder
         self.router_url = f"http://127.0.0.1:{ports[0]}"
         self.presence_url = f"http://127.0.0.1:{ports[1]}"
+        self.media_url = f"http://127.0.0.1:{ports[5]}"
         self.signal = f"localhost:{ports[2]}"
         self.ca = folder / "tls" / "ca.pem"
         first_rtp = 20_000 + (ports[0] % 200) * 200
@@ -116,6 +117,7 @@ class Deployment:
             "signal_bind": f"127.0.0.1:{ports[2]}",
             "voice_control": f"127.0.0.1:{ports[3]}",
             "voice_webrtc_port": ports[4],
+            "media_bind": f"127.0.0.1:{ports[5]}",
             "voice_rtp_ports": f"{first_rtp}-{first_rtp + 199}",
             "outbound_allow": "127.0.0.0/8",
             "router_database_url": router_database or f"sqlite:///{folder}/router.sqlite3",
@@ -181,7 +183,7 @@ class Deployment:
         if process.poll() is not None:
             raise AssertionError(f"{name} ended with {process.returncode}:\n{self.log(name)}")
         host, _, port = self.environment["CALLROUTER_VOICE_CONTROL"].partition(":")
-        urls = {"router": self.router_url, "presence": self.presence_url}
+        urls = {"router": self.router_url, "presence": self.presence_url, "media": self.media_url}
         try:
             if name == "voice":
                 socket.create_connection((host, int(port)), 1).close()
@@ -195,7 +197,9 @@ class Deployment:
         ends = time.monotonic() + patience
         while not (value := true()):
             if time.monotonic() > ends:
-                logs = "\n".join(f"--- {name}\n{self.log(name)}" for name in ("router", "presence", "voice"))
+                logs = "\n".join(
+                    f"--- {name}\n{self.log(name)}" for name in ("router", "presence", "media", "voice")
+                )
                 raise AssertionError(f"not within {patience} s: {what}\n{logs}")
             time.sleep(0.02)
         return value
@@ -282,7 +286,7 @@ def deployments(folder: Path, **options: Any) -> Iterator[Deployment]:
     """A running deployment, for a fixture."""
     deployment = Deployment(folder, **options)
     try:
-        deployment.start("presence", "voice", "router")
+        deployment.start("presence", "media", "voice", "router")
         yield deployment
     finally:
         deployment.close()

@@ -6,10 +6,12 @@ import asyncio
 import datetime
 import random
 import re
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -63,6 +65,7 @@ def settings(**changes: Any) -> NodeSettings:
         "media_address": "127.0.0.1",
         "webrtc_port": 0,
         "rtp_ports": (low, low + 99),
+        "spool": Path(tempfile.gettempdir()) / "callrouter-voice-tests",
     }
     return NodeSettings(**{**values, **changes})
 
@@ -187,7 +190,7 @@ class Phone(asyncio.DatagramProtocol):
 
     async def _talking(self) -> None:
         begin, count = time.monotonic(), 0
-        while True:
+        while not self.transport.is_closing():
             self.send(self.frames[count % len(self.frames)])
             count += 1
             await asyncio.sleep(max(0.0, begin + count * 0.02 - time.monotonic()))

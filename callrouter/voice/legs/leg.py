@@ -6,6 +6,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..contract import EventType
@@ -15,7 +16,7 @@ from ..media.reception import Reception
 from ..media.stamper import Stamper
 from ..media.ticker import Ticker
 from ..media.tones import SILENT_FRAME
-from ..media.voices import Frame, Job
+from ..media.voices import Frame, Job, SoundFailed
 
 _MAX_JOBS = 16
 
@@ -24,6 +25,12 @@ class Emit(Protocol):
     """How a leg reports."""
 
     def __call__(self, leg: str, type: EventType, **data: Any) -> None: ...
+
+
+class Listener(Protocol):
+    """Hears what the far end says, beside the bridge: a recording, later a mixer or a fork."""
+
+    def hear(self, packet: RtpPacket, now: float) -> None: ...
 
 
 class Leg(ABC):
@@ -45,6 +52,7 @@ class Leg(ABC):
         self.peer: Leg | None = None
         self.far_end_sends = True
         """Whether packets are due: not while it is on hold."""
+        self.listeners: tuple[Listener, ...] = ()
         self.reception = Reception()
         self.sent_packets = self.sent_octets = self.dropped = self.digits_received = 0
         self.round_trip: float | None = None
@@ -60,7 +68,9 @@ class Leg(ABC):
     # -- in: from the far end -------------------------------------------------
 
     def hear(self, packet: RtpPacket, now: float) -> None:
-        """Audio of the far end, already PCMU, goes to the bridged leg."""
+        """Audio of the far end, already PCMU, goes to the bridged leg and to who listens."""
+        for listener in self.listeners:
+            listener.hear(packet, now)
         peer = self.peer
         if peer is not None and peer.up:
             peer.relay(packet, now)
@@ -111,7 +121,11 @@ class Leg(ABC):
         """20 ms have passed: the job in progress, or silence while there is no bridge."""
         frame = Frame(payload=SILENT_FRAME)
         while self._jobs:
-            found = next(self._jobs[0].frames, None)
+            try:
+                found = next(self._jobs[0].frames, None)
+            except SoundFailed as error:
+                self._finish(self._jobs.popleft(), "failed", code=error.code, message=error.message)
+                continue
             if found is not None:
                 frame = found
                 break
@@ -149,6 +163,7 @@ class Leg(ABC):
         """Queue something to say; False if too much is queued."""
         if len(self._jobs) >= _MAX_JOBS:
             return False
+        self._end("stopped", lambda queued: queued.gives_way)
         self._jobs.append(job)
         if self.up:
             self._ticker.add(self)
@@ -156,12 +171,13 @@ class Leg(ABC):
 
     def stop(self, reason: str, kind: str | None = None) -> None:
         """End the jobs (of one kind); nothing happens if there are none."""
-        jobs, self._jobs = self._jobs, deque()
-        for job in jobs:
-            if kind is None or job.kind == kind:
-                self._finish(job, reason)
-            else:
-                self._jobs.append(job)
+        self._end(reason, lambda job: kind in (None, job.kind))
+
+    def _end(self, reason: str, which: Callable[[Job], bool]) -> None:
+        ending = [job for job in self._jobs if which(job)]
+        self._jobs = deque(job for job in self._jobs if job not in ending)
+        for job in ending:
+            self._finish(job, reason)
 
     def join(self, peer: Leg | None) -> None:
         """Take audio from `peer` from now on, or from nobody."""
@@ -256,5 +272,8 @@ class Leg(ABC):
             "far_loss": None if self.far_loss is None else round(self.far_loss, 4),
         }
 
-    def _finish(self, job: Job, reason: str) -> None:
-        self._emit(self.id, EventType.JOB_DONE, job=job.id, kind=job.kind, reason=reason)
+    def _finish(self, job: Job, reason: str, **fault: Any) -> None:
+        if job.ended is not None:
+            job.ended(reason)
+        else:
+            self._emit(self.id, EventType.JOB_DONE, job=job.id, kind=job.kind, reason=reason, **fault)

@@ -1,0 +1,164 @@
+"""What a call says, hears and records by itself: Say, Play, Gather and Record, with real audio."""
+
+import asyncio
+import io
+import wave
+
+import numpy as np
+import pytest
+import requests
+from scene import CALLER, CALLER_HZ, Scene, within
+
+from callrouter.audio.ear import dominant_hz
+from callrouter.audio.sources import Tone
+from callrouter.carriers.simulator.call import SimulatedCall
+from tests.support.origin import reply
+from tests.support.sound import served, tone
+
+
+def sound(scene: Scene, path: str, hz: float, seconds: float) -> str:
+    """An audio file that the app serves."""
+    scene.app.answers[path] = served(tone(hz, seconds))
+    return scene.app.url(path)
+
+
+async def until_hears(call: SimulatedCall, hz: float) -> None:
+    async with asyncio.timeout(10):
+        while await call.heard(0.2) != pytest.approx(hz, abs=20):
+            pass
+
+
+async def test_play_is_heard_and_the_next_verb_follows(scene: Scene) -> None:
+    """MD-3: a file of another format and rate, by a relative URL, as often as `loop` says."""
+    sound(scene, "/hello.wav", 700, 0.5)
+    number = scene.number("<Response><Play loop='2'>/hello.wav</Play><Hangup/></Response>")
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        await until_hears(call, 700)
+        await within(10, call.ended)
+        await scene.over()
+    assert scene.statuses() == {number: "completed"}
+    assert scene.codes() == []
+    assert len([one for one in scene.app.received if one.path == "/hello.wav"]) == 1
+
+
+async def test_say_is_heard(scene: Scene) -> None:
+    pytest.importorskip("espeakng_loader", reason="no speech engine: pip install callrouter[tts]")
+    number = scene.number("<Response><Say>Please hold the line, somebody will be with you.</Say></Response>")
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        async with asyncio.timeout(10):
+            while await call.heard(0.3) is None:
+                pass
+        await within(10, call.ended)
+        await scene.over()
+    assert scene.codes() == []
+
+
+async def test_file_that_is_not_there_is_noted_and_the_call_goes_on(scene: Scene) -> None:
+    scene.app.answers["/missing.wav"] = reply(404)
+    url = sound(scene, "/there.wav", 900, 0.5)
+    number = scene.number(f"<Response><Play>/missing.wav</Play><Play>{url}</Play></Response>")
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        await until_hears(call, 900)
+        await within(10, call.ended)
+        await scene.over()
+    assert scene.codes() == ["11200"]
+
+
+async def test_gather_stops_its_prompt_at_the_first_key(scene: Scene) -> None:
+    """Barge-in; the finishing key is not among the digits (twilio-surface 2.6)."""
+    sound(scene, "/menu.wav", 700, 0.5)
+    scene.app.answers["/chosen"] = "<Response><Hangup/></Response>"
+    number = scene.number(
+        "<Response><Gather action='/chosen' numDigits='4'><Play loop='0'>/menu.wav</Play></Gather></Response>"
+    )
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        await until_hears(call, 700)
+        await call.press("42#")
+        form = await scene.form("/chosen")
+        await within(10, call.ended)
+        await scene.over()
+    assert form["Digits"] == "42"
+    assert form["CallStatus"] == "in-progress"
+
+
+async def test_gather_without_keys_goes_on(scene: Scene) -> None:
+    number = scene.number("<Response><Gather action='/chosen' timeout='1'/><Hangup/></Response>")
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        await within(10, call.ended)
+        await scene.over()
+    assert scene.app.forms("/chosen") == []
+    assert scene.statuses() == {number: "completed"}
+
+
+async def test_record_keeps_what_the_caller_says(scene: Scene) -> None:
+    """The action and the callback name the recording; its audio is the caller's."""
+    scene.app.answers["/recorded"] = "<Response><Hangup/></Response>"
+    number = scene.number(
+        "<Response><Record action='/recorded' finishOnKey='#' recordingStatusCallback='/status/recording' "
+        "recordingStatusCallbackEvent='in-progress completed'/></Response>"
+    )
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
+        await until_hears(call, 1000)
+        await call.heard(2.0)
+        await call.press("#")
+        form = await scene.form("/recorded")
+        told = [await scene.form("/status/recording", number) for number in range(2)]
+        await within(10, call.ended)
+        await scene.over()
+    assert form["Digits"] == "#"
+    assert [one["RecordingStatus"] for one in told] == ["in-progress", "completed"]
+    assert {one["RecordingSid"] for one in told} == {form["RecordingSid"]}
+    assert 1 <= int(form["RecordingDuration"]) <= 4
+    assert recorded_hz(scene, form["RecordingUrl"]) == pytest.approx(CALLER_HZ, abs=10)
+    (recording,) = await asyncio.to_thread(scene.tenant.rest.recordings.list)
+    assert (recording.sid, recording.status, recording.source) == (
+        form["RecordingSid"],
+        "completed",
+        "RecordVerb",
+    )
+    assert recording.duration == form["RecordingDuration"]
+    assert await asyncio.to_thread(scene.tenant.rest.recordings(recording.sid).delete)
+    assert requests.get(form["RecordingUrl"], auth=credentials(scene), timeout=5).status_code == 404
+
+
+def recorded_hz(scene: Scene, url: str) -> float | None:
+    """What is heard in the recording, by WAV and by MP3, whole and in part."""
+    answer = requests.get(f"{url}.wav", auth=credentials(scene), timeout=5)
+    assert answer.headers["Content-Type"] == "audio/x-wav"
+    with wave.open(io.BytesIO(answer.content)) as reader:
+        assert (reader.getnchannels(), reader.getframerate()) == (1, 8000)
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+    part = requests.get(url, auth=credentials(scene), headers={"Range": "bytes=0-3"}, timeout=5)
+    assert (part.status_code, part.content) == (206, b"RIFF")
+    spoken = requests.get(f"{url}.mp3", auth=credentials(scene), timeout=5)
+    assert spoken.headers["Content-Type"] == "audio/mpeg"
+    assert requests.get(f"{url}.wav", timeout=5).status_code == 401
+    return dominant_hz(samples)
+
+
+def credentials(scene: Scene) -> tuple[str, str]:
+    return scene.tenant.sid, scene.tenant.auth_token
+
+
+async def test_caller_who_hangs_up_leaves_a_recording(scene: Scene) -> None:
+    """`Digits=hangup`; the recording is completed after the call is over."""
+    number = scene.number(
+        "<Response><Record playBeep='false' action='/recorded' recordingStatusCallback='/status/recording'/></Response>"
+    )
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
+        await call.answered
+        await call.heard(2.0)
+        await call.hangup()
+        form = await scene.form("/recorded")
+        told = await scene.form("/status/recording")
+        await scene.over()
+    assert form["Digits"] == "hangup"
+    assert told["RecordingStatus"] == "completed"
+    assert told["RecordingSid"] == form["RecordingSid"]
