@@ -21,8 +21,8 @@ check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run; BENCH=--quick for less exact ones
+	@for name in calls presence voice voice_sounds; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
 
 docs: $(VENV)/.ready ## the reference pages that are made from the code
 	@$(BIN)/python -m foundation.settings > docs/reference/settings.md

@@ -1,6 +1,6 @@
 """How many phone legs one core carries that hear a sound, or are recorded, against legs that are silent.
 
-    python benchmarks/voice_sounds.py [--quick] [--legs 200] [--seconds 8]
+    python -m benchmarks.voice_sounds [--quick] [--legs 200] [--seconds 8]
 
 The legs are alone: no bridge. Each far end talks all the time, 50 packets of PCMU a second. The sound is in
 the node's memory after the first leg asked for it; recordings go to the temporary folder. Node and load as
@@ -17,8 +17,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from voice import HOST, TOKEN, Result, drive, outcome, phone, pin, process, run_node
-
+from benchmarks.voice import HOST, TOKEN, Result, drive, outcome, phone, pin, process, run_node
 from callrouter.voice.client import VoiceClient, VoiceEvent
 
 
