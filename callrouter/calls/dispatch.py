@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 CRASHES = 5
 """Tries of an entry whose executor raises what it should not: then it is dropped, loudly (F43)."""
-DISPENSABLE = ("ring", "ringback", "press")
+DISPENSABLE = ("ring", "ringback", "press", "stop")
 """Kinds without which a call can go on."""
 PLATFORM_FAULT = 12400
 CLAIM_SECONDS = 0.5
