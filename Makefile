@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo contact-centre test check bench docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.ready ## run everything, let a call come in, show that both sides hear each other
 	@$(BIN)/callrouter demo
+
+contact-centre: $(VENV)/.ready-test ## the sample contact centre of examples/: menu, queues, agents in browsers, voicemail
+	@$(BIN)/python examples/contact_centre/run.py
 
 test: $(VENV)/.ready-test ## the tests; what needs a browser or PostgreSQL is skipped where that is missing
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -22,11 +25,13 @@ check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run; BENCH=--quick for less exact ones
-	@for name in calls presence voice voice_sounds; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
+	@for name in calls presence voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
 
-docs: $(VENV)/.ready ## the reference pages that are made from the code
+docs: $(VENV)/.ready-test ## the reference pages that are made from the code
 	@$(BIN)/python -m foundation.settings > docs/reference/settings.md
 	@$(BIN)/python -m instructions.reference > docs/reference/twiml.md
+	@$(BIN)/python -m callrouter.api.reference > docs/reference/rest.md
+	@$(BIN)/python -m tests.support.compatibility > docs/reference/compatibility.md
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

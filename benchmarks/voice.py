@@ -64,6 +64,7 @@ def run_node(pipe: Connection, calls: int) -> None:
         drain_timeout=0.1,
         spool=Path(tempfile.gettempdir()) / "callrouter-voice-benchmark",
         upload_grace=0.1,
+        outbound_allow=("127.0.0.0/8",),
     )
     main(settings, ready=lambda node: pipe.send(node.control_address))
 

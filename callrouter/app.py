@@ -6,9 +6,10 @@ from flask import Flask
 
 from callrouter import clients
 from callrouter.api.blueprint import create_api
-from callrouter.calls.front import Front
+from callrouter.calls.steering import SteeringFront
 from callrouter.carriers.ingress import create_carriers
 from callrouter.console.softphone import create_softphone
+from callrouter.directory.ice import IceServers
 from callrouter.media.client import MediaClient
 from callrouter.voice.client import VoiceClient
 from foundation.clock import Clock
@@ -27,7 +28,7 @@ class Parts:
     database: Database
     keys: Keys
     clock: Clock
-    front: Front
+    front: SteeringFront
     voice: VoiceClient
     media: MediaClient
     checks: dict[str, Check]
@@ -39,11 +40,13 @@ def create_app(parts: Parts) -> Flask:
     app.config["MAX_FORM_PARTS"] = 1000
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     handle_errors(app)
+    settings = parts.settings
+    ice = IceServers(stun=settings.stun_urls, turn=settings.turn_urls, secret=settings.turn_secret)
     database, keys, front, clock = parts.database, parts.keys, parts.front, parts.clock
     app.register_blueprint(health(parts.checks))
-    app.register_blueprint(create_api(database, keys, front, parts.media, clock=clock))
+    app.register_blueprint(create_api(database, keys, front, parts.media, ice=ice, clock=clock))
     app.register_blueprint(create_carriers(database, keys, front, clock))
     app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock))
-    if parts.settings.development:
-        app.register_blueprint(create_softphone(database, keys, parts.settings))
+    if settings.development:
+        app.register_blueprint(create_softphone(database, keys, settings))
     return app

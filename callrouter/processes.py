@@ -71,6 +71,8 @@ def voice_settings(settings: Settings) -> NodeSettings:
         media_timeout=settings.voice_media_timeout,
         media_credentials=lambda: media.header,
         spool=settings.data_dir / "voice",
+        outbound_allow=settings.outbound_allow,
+        outbound_ca=settings.outbound_ca,
     )
 
 

@@ -9,11 +9,18 @@ from callrouter.calls.announce import Announcer
 from callrouter.calls.audio import Audio
 from callrouter.calls.dispatch import Dispatcher
 from callrouter.calls.engine import Engine
-from callrouter.calls.front import Front
+from callrouter.calls.gathering import Gathering
+from callrouter.calls.keeping import Keeping
 from callrouter.calls.legs import Legs
 from callrouter.calls.sounds import Sounds
+from callrouter.calls.steering import SteeringFront
+from callrouter.calls.suspension import while_active
+from callrouter.calls.sweeping import Sweep
+from callrouter.calls.taps import Taps
+from callrouter.calls.targets import Targets
 from callrouter.calls.webhooks import Webhooks
 from callrouter.carriers.webhook import ANYWHERE, Carriers
+from callrouter.directory.usage.watch import UsageWatch
 from callrouter.media.client import MediaClient
 from foundation.clock import utc_now
 from foundation.db import Database
@@ -48,14 +55,22 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     media = MediaClient(settings.media_base(), keys)
     webhooks = Webhooks(database, keys, apps, engine.now, settings.router_base())
     carriers = Carriers(database, keys, gateways, engine.now)
+    legs = {
+        **Legs(engine, database, keys, audio.voice, presence, carriers).executors(),
+        **Targets(engine, database, audio.voice, carriers).executors(),
+    }
     dispatcher = Dispatcher(
         engine,
         database,
         {
             "fetch": webhooks.fetch,
             "callback": webhooks.call_back,
-            **Legs(engine, database, keys, audio.voice, presence, carriers).executors(),
+            "partial": webhooks.tell_once,
+            **while_active(engine, database, legs),
             **Sounds(engine, audio.voice, settings.media_base()).executors(),
+            **Taps(engine, audio.voice, settings.media_base(), webhooks.token).executors(),
+            **Keeping(engine, media).executors(),
+            **Gathering(engine, audio.voice, settings.media_base()).executors(),
             **Announcer(database, keys, presence).executors(),
         },
     )
@@ -63,7 +78,12 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     await engine.start()
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
-    front = Front(engine, database, asyncio.get_running_loop(), calls_per_second=settings.calls_per_second)
+    sweep = Sweep(engine, database)
+    sweep.start()
+    usage = UsageWatch(database, engine.now, settings.router_base())
+    usage.start()
+    loop = asyncio.get_running_loop()
+    front = SteeringFront(engine, database, loop, calls_per_second=settings.calls_per_second)
     checks: dict[str, Check] = {
         "database": database_check(database),
         "voice": lambda: None if audio.voice.up else "no voice node answers at CALLROUTER_VOICE_CONTROL",
@@ -83,6 +103,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     try:
         await serve(bridge, [Listener(bind=settings.router_bind)], stop)
     finally:
+        await usage.stop()
+        await sweep.stop()
         await dispatcher.stop()
         await engine.stop()
         await audio.stop()

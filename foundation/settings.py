@@ -19,6 +19,7 @@ from marshmallow.validate import OneOf, Range
 
 PREFIX = "CALLROUTER_"
 SHORTEST_KEY = 32
+ICE_URL = re.compile(r"(stun|turn)s?:[^\s?@/]+(\?transport=(udp|tcp))?")
 ADDRESS = re.compile(r"(?:\[([^\s\[\]/@]*:[^\s\[\]/@]*)\]|([^\s\[\]/@:]+)):([0-9]{1,5})")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -91,6 +92,25 @@ class Settings:
         "auto",
         "What speaks texts: `auto` (espeak-ng if installed by callrouter[tts]), `espeak`, `command:` and a command "
         "line with {text}, {voice}, {language} that writes WAV, the http(s) URL of an engine, or `none`.",
+    )
+    recognition_engine: str = _setting(
+        "auto",
+        "What understands speech: `auto` (pocketsphinx if installed by callrouter[stt]), `pocketsphinx`, `command:` "
+        "and a command line with {language}, {hints} that reads WAV and writes JSON, the http(s) or ws(s) URL of an "
+        "engine, or `none`.",
+    )
+    hold_music: str = _setting(
+        "", "A sound file that those hear who wait, ten minutes at most; empty: a tune of our own."
+    )
+    stun_urls: tuple[str, ...] = _setting(
+        (), "STUN servers that REST's Tokens name to apps, such as stun:stun.example.com:3478.", "list"
+    )
+    turn_urls: tuple[str, ...] = _setting(
+        (), "TURN servers that they name, such as turn:turn.example.com:3478?transport=udp.", "list"
+    )
+    turn_secret: str = _setting(
+        "",
+        "What those servers share with us (coturn's static-auth-secret): it makes credentials that expire.",
     )
     outbound_allow: tuple[str, ...] = _setting(
         (),
@@ -201,6 +221,16 @@ def _faults(settings: Settings) -> list[str]:
     kind, _, line = (engine := settings.speech_engine).partition(":")
     if not (engine in ("auto", "espeak", "none") or (kind == "command" and line) or _is_web_url(engine)):
         faults.append(f"{PREFIX}SPEECH_ENGINE: {engine!r} is not auto, espeak, none, command:… or a URL")
+    kind, _, line = (engine := settings.recognition_engine).partition(":")
+    if not (
+        engine in ("auto", "pocketsphinx", "none")
+        or (kind == "command" and line)
+        or _is_web_url(engine)
+        or (kind in ("ws", "wss") and _is_web_url(engine.replace("ws", "http", 1)))
+    ):
+        faults.append(
+            f"{PREFIX}RECOGNITION_ENGINE: {engine!r} is not auto, pocketsphinx, none, command:… or a URL"
+        )
     if settings.log_level.lower() not in LEVELS:
         faults.append(f"{PREFIX}LOG_LEVEL: Must be one of: {', '.join(LEVELS)}.")
     try:
@@ -215,6 +245,12 @@ def _faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}SECRET_KEYS: each key needs at least {SHORTEST_KEY} characters")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         faults.append(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together")
+    for name, kind in (("stun_urls", "stun"), ("turn_urls", "turn")):
+        for url in getattr(settings, name):
+            if not ICE_URL.fullmatch(url) or not url.startswith(kind):
+                faults.append(f"{PREFIX}{name.upper()}: {url!r} is not a URL such as {kind}:example.com:3478")
+    if bool(settings.turn_urls) != bool(settings.turn_secret):
+        faults.append(f"{PREFIX}TURN_URLS and {PREFIX}TURN_SECRET go together")
     if settings.database_url("router") == settings.database_url("presence"):
         faults.append("the router and the presence server need databases of their own")
     return faults

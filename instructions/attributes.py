@@ -204,7 +204,7 @@ def _phone(value: str) -> str:
 FLAG = Kind(name="true or false", read=_flag, example="true")
 METHOD = Kind(name="GET or POST", read=_method, example="GET")
 URL = _url("an http or https URL, absolute or relative", ("http", "https"), "https://example.com/a?b=c")
-SOCKET_URL = _url("a wss:// URL", ("wss",), "wss://example.com/audio")
+SOCKET_URL = _url("a wss (or ws) URL, absolute or relative", ("wss", "ws"), "wss://example.com/audio")
 KEY = _matching("one of 0-9 # *, or empty", r"[0-9#*]?", "*")
 KEYS = _matching("keys out of 0-9 # *, or empty", r"[0-9#*]{0,12}", "12*")
 SEND_DIGITS = _matching("keys out of 0-9 # *, pauses w and W, at most 32", r"[0-9#*wW]{1,32}", "wW12#")
@@ -223,8 +223,15 @@ IDENTITY = _matching(
     r"[^\s\x00-\x20\x7f<>#%\"{}|\\^\[\]`]{1,256}",
     "alice",
 )
+LABEL = _matching(
+    "at most 128 characters without a /, and not a call's SID",
+    r"(?s)(?!CA[0-9a-fA-F]{32}\Z)[^/]{1,128}",
+    "alice",
+)
 PHONE = Kind(name="a phone number", read=_phone, example="+1 555-0100")
 SIP_URI = _matching(
-    "a sip: or sips: URI of at most 254 characters", r"(?i)sips?:[^\s\x00-\x20]{1,249}", "sip:a@example.com"
+    "a sip: or sips: URI of at most 254 characters, and headers after a ?",
+    r"(?i)sips?:[^\s\x00-\x20\x7f?]{1,249}(\?[^\s\x00-\x20\x7f]{0,4096})?",
+    "sip:a@example.com",
 )
 PAUSE = _matching("a length such as 500ms or 3s", r"[0-9]{1,5}(\.[0-9]{1,3})?m?s", "500ms")

@@ -6,7 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Params = tuple[tuple[str, str], ...]
+from instructions.values import ApplicationTarget as ApplicationTarget
+from instructions.values import ClientTarget as ClientTarget
+from instructions.values import ConferenceCallback as ConferenceCallback
+from instructions.values import File as File
+from instructions.values import Keys as Keys
+from instructions.values import Music as Music
+from instructions.values import NumberTarget as NumberTarget
+from instructions.values import Params as Params
+from instructions.values import PartialCallback as PartialCallback
+from instructions.values import RecordingCallback as RecordingCallback
+from instructions.values import SipTarget as SipTarget
+from instructions.values import Sound as Sound
+from instructions.values import Speech as Speech
+from instructions.values import StatusCallback as StatusCallback
+from instructions.values import StreamCallback as StreamCallback
 
 
 class FinishReason(StrEnum):
@@ -18,25 +32,7 @@ class FinishReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     APPLICATION_ERROR = "application_error"
     SCREENING_DECLINED = "screening_declined"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusCallback:
-    url: str
-    method: str
-    events: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NumberTarget:
-    number: str
-    send_digits: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClientTarget:
-    identity: str
-    parameters: Params = ()
+    LEFT_QUEUE = "left_queue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +79,17 @@ class CancelLeg:
 
 @dataclass(frozen=True, kw_only=True)
 class StartLeg:
-    """Ring a target for at most `timeout` seconds. `caller_id` None: the caller's own."""
+    """Ring a target for at most `timeout` seconds. `caller_id` None: the caller's own.
+
+    `ring_tone`: the country whose ringback the caller hears meanwhile; None: the engine's choice.
+    """
 
     leg: str
-    noun: NumberTarget | ClientTarget
+    noun: NumberTarget | ClientTarget | SipTarget | ApplicationTarget
     caller_id: str | None
     timeout: int
     status_callback: StatusCallback | None
+    ring_tone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,33 +109,6 @@ class Bridge:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speech:
-    """Text to read aloud; when `markup`, SSML inside `<speak>…</speak>`. `voice` None: the account's."""
-
-    text: str
-    markup: bool
-    voice: str | None
-    language: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """An audio file at an absolute URL."""
-
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Keys:
-    """DTMF digits with pauses w (0.5 s) and W (1 s), as tones to the own leg's far end."""
-
-    digits: str
-
-
-Sound = Speech | File | Keys
-
-
-@dataclass(frozen=True, kw_only=True)
 class Play:
     """Play on the own leg, after what it plays already; SoundEnded reports the end. `loop` 0: for ever."""
 
@@ -150,20 +123,12 @@ class StopSounds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingCallback:
-    """Who hears about a recording, and of which of in-progress, completed and absent."""
-
-    url: str
-    method: str
-    events: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Record:
-    """Record what the own leg's far end says; RecordingEnded reports the end.
+    """Record the own leg: its `inbound` track is what the far end says, `outbound` what the far end hears.
 
-    `silence` seconds of quiet end it (0: never), as does `max_length` seconds of recording. `beep`: a tone
-    first. `trim`: silence at both ends is cut off.
+    RecordingEnded reports the end. `silence` seconds of quiet end it (0: never), as does `max_length` seconds of
+    recording. `beep`: a tone first. `trim`: silence at both ends is cut off. With both tracks, two `channels` keep
+    them apart, inbound first. `source` is Twilio's RecordingSource. `transcribe_to`: who is sent the text of it.
     """
 
     recording: str
@@ -172,6 +137,11 @@ class Record:
     beep: bool
     trim: bool
     callback: RecordingCallback | None
+    track: Literal["inbound", "outbound", "both"] = "inbound"
+    channels: Literal[1, 2] = 1
+    source: str = "RecordVerb"
+    transcribe: bool = False
+    transcribe_to: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +149,146 @@ class StopRecording:
     """End a recording; RecordingEnded still reports it."""
 
     recording: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAside:
+    """Run a document on the own leg while its verb goes on waiting: hold music, an announcement, a whisper.
+
+    It is a session of its own, in `role`; AsideEnded reports its end. At most one runs at a time: StopAside first.
+    `queue`: its requests carry the queue's parameters (QueuePosition, QueueTime, …).
+    """
+
+    aside: str
+    url: str
+    method: str
+    role: Literal["queued", "conference", "dequeued"]
+    params: Params = ()
+    queue: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAside:
+    """End the aside, if one runs, and what it plays; no AsideEnded follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinConference:
+    """Bring the own leg into the account's conference of that name; ConferenceJoined or ConferenceLeft follows.
+
+    `beep` is true, false, onEnter or onExit; `coach` the call that alone hears this one. `record` and the callbacks
+    count for whoever comes first.
+    """
+
+    name: str
+    muted: bool
+    beep: str
+    start_on_enter: bool
+    end_on_exit: bool
+    max_participants: int
+    coach: str | None
+    label: str | None
+    record: bool
+    trim: bool
+    callback: ConferenceCallback | None
+    recording_callback: RecordingCallback | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveConference:
+    """Take the own leg out of its conference; nothing follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinQueue:
+    """Put the own leg at the end of a queue, which is made if there is none; QueueJoined or QueueRefused follows."""
+
+    queue: str
+    max_size: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveQueue:
+    """Take the own leg out of its queue, or from the agent it is connected to; nothing follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectQueued:
+    """The queued caller has heard the agent's document: connect them. QueueBridged follows on both legs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeFromQueue:
+    """Wait for the caller at the front of a queue. QueueBridged, or QueueMissing, follows.
+
+    `url`: a document for the queued caller before that.
+    """
+
+    queue: str
+    url: str | None
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopTaking:
+    """Wait for nobody any more; whoever was taken goes on with their own call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartStream:
+    """Send the own leg's audio to a WebSocket; `bidirectional`: what comes back is played. StreamEnded follows.
+
+    `name` is what REST and <Stop> call it.
+    """
+
+    stream: str
+    url: str
+    name: str | None
+    track: Literal["inbound", "outbound", "both"]
+    bidirectional: bool
+    parameters: Params
+    callback: StreamCallback | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopStream:
+    """End a stream by what it was started as, or by its `name`; nothing happens if there is none."""
+
+    stream: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listen:
+    """Recognise what the own leg's far end says. SpeechStarted comes with the first word, SpeechHeard at its end.
+
+    `silence` seconds without speech after some end it, and so do `longest` seconds of speech. Before the first word
+    it waits for ever.
+    """
+
+    listen: str
+    language: str
+    hints: tuple[str, ...]
+    silence: float
+    longest: int
+    partial: PartialCallback | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopListening:
+    """Recognise no more; no SpeechHeard that matters follows."""
+
+    listen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo:
+    """Send the own leg's audio back to it, until StopEcho."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopEcho:
+    """No echo any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +342,21 @@ Command = (
     | StopSounds
     | Record
     | StopRecording
+    | RunAside
+    | StopAside
+    | JoinConference
+    | LeaveConference
+    | JoinQueue
+    | LeaveQueue
+    | ConnectQueued
+    | TakeFromQueue
+    | StopTaking
+    | StartStream
+    | StopStream
+    | Listen
+    | StopListening
+    | Echo
+    | StopEcho
     | SetTimer
     | CancelTimer
     | Warn

@@ -16,7 +16,7 @@ from typing import Any
 from lxml import etree
 
 from instructions.elements import Element, Problem, Verb
-from instructions.errors import SCHEMA_WARNING, DocumentError
+from instructions.errors import EMPTY, SCHEMA_WARNING, DocumentError
 from instructions.verbs.catalogue import VERBS
 
 MAX_BYTES = 65_536
@@ -26,7 +26,6 @@ MAX_VERBS = 1000
 MAX_WARNINGS = 10
 """Stored per document: a broken template in a loop must not fill the notifications."""
 
-_TWIML_TYPES = ("text/xml", "application/xml", "text/html")
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _VERSION_ERRORS = {"ERR_UNKNOWN_VERSION", "ERR_VERSION_MISSING"}
 
@@ -41,44 +40,25 @@ class Document:
     warnings: tuple[Problem, ...]
 
 
-def parse(body: bytes, content_type: str | None = None) -> Document:
-    """The document in `body`.
-
-    `content_type` is the header of the HTTP answer: "" when that had none (11200), None when the document
-    did not come by HTTP. Raises DocumentError with 11200, 11750, 11770, 12100, 12101, 12102 or 12300.
-    """
-    if len(body) > MAX_BYTES:
-        raise DocumentError(11750, f"the document has {len(body)} bytes; at most {MAX_BYTES} are run")
-    if not body.removeprefix(codecs.BOM_UTF8).strip():
-        raise DocumentError(11770, "the answer is empty; answer with <Response/> to do nothing")
-    plain = content_type is not None and _is_plain_text(content_type)
-    try:
-        root = _read_xml(body)
-    except DocumentError as fault:
-        if plain:
-            raise DocumentError(
-                12300, "text/plain that is not TwiML would be read aloud, which does not act yet"
-            ) from fault
-        raise
+def parse(body: bytes) -> Document:
+    """The document in `body`. Raises DocumentError with 11750, 11770, 12100, 12101 or 12102."""
+    refuse_size(body)
+    root = read_xml(body)
     reader = Reader()
     response = reader.build(root, Response)
     verbs = tuple(child for child in response.children if isinstance(child, Verb))
     return Document(verbs=verbs, warnings=tuple(reader.problems))
 
 
-def _is_plain_text(content_type: str) -> bool:
-    """Whether it is text/plain rather than one of the TwiML types; DocumentError for everything else."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in _TWIML_TYPES or media_type == "text/plain":
-        return media_type == "text/plain"
-    if not media_type:
-        raise DocumentError(11200, "the answer has no Content-Type; send text/xml")
-    if media_type.startswith("audio/"):
-        raise DocumentError(12300, f"an audio answer ({media_type}) would be played, which does not act yet")
-    raise DocumentError(12300, f"{media_type} is not a content type of TwiML; send text/xml")
+def refuse_size(body: bytes) -> None:
+    """Raises DocumentError for what is too large (11750) or empty (11770)."""
+    if len(body) > MAX_BYTES:
+        raise DocumentError(11750, f"the document has {len(body)} bytes; at most {MAX_BYTES} are run")
+    if not body.removeprefix(codecs.BOM_UTF8).strip():
+        raise DocumentError(EMPTY, "the answer is empty; answer with <Response/> to do nothing")
 
 
-def _read_xml(body: bytes) -> etree._Element:
+def read_xml(body: bytes) -> etree._Element:
     # A parser per document: a libxml2 parser keeps names and state of what it read before.
     parser = etree.XMLParser(
         resolve_entities=False,

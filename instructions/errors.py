@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+EMPTY = 11770
 SCHEMA_WARNING = 12200
 NOT_ACTING = 13750
 
@@ -56,7 +57,7 @@ _ERRORS = {
     11243: "the retry policy of the URL is not valid",
     11251: "the application violated the protocol beyond repair",
     11750: "the document is larger than 64 kB",
-    11770: "the answer is empty",
+    EMPTY: "the answer is empty",
     12100: "the document cannot be parsed",
     12101: "the XML version is not 1.0",
     12102: "the root element is not <Response>",
@@ -64,11 +65,13 @@ _ERRORS = {
     12400: "internal failure",
     13201: "<Dial> inside a dialled leg's document",
     13231: "invalid endConferenceOnExit",
+    13238: "a verb that a conference's document may not run",
     13239: "invalid conference trim",
     13240: "invalid call to coach",
     13247: "invalid caller id",
     13257: "invalid transcribeCallback",
     13338: "invalid actionOnEmptyResult",
+    13340: "the speech recogniser is missing, down, or gave no answer",
     13420: "<Play>: the answer is not audio that can be played",
     13621: "invalid recordingStatusCallbackEvent",
     14201: "<Enqueue>: invalid method",
@@ -79,6 +82,7 @@ _ERRORS = {
     14206: "<Enqueue>: invalid waitUrlMethod",
     14210: "<Queue>: invalid method",
     14211: "<Queue>: invalid url",
+    14212: "the dialled queue's name is too short",
     14213: "the dialled queue's name is too long",
     14215: "<Queue>: invalid reservation",
     14220: "invalid workflow",
@@ -88,10 +92,16 @@ _ERRORS = {
     15002: "the call waited too long to be made",
     15004: "a relative URL in a document that came without one",
     16011: "invalid conference event callback",
+    16020: "the conference is full",
+    16022: "the conference does not exist or is over",
+    16023: "the participant label is taken",
     16025: "invalid participant label",
+    16027: "the call to coach is not in the conference",
+    20404: "what is named does not exist",
     20503: "the service that this needs is not there",
     21300: "invalid trunk",
     31922: "a stream's URL must begin with wss://",
+    31941: "a stream's track is not one that can be had here",
 }
 _WARNINGS = {
     SCHEMA_WARNING: "unknown element or attribute, or a value that is not allowed",
@@ -123,7 +133,9 @@ _WARNINGS = {
     13243: "invalid SIP URI",
     13248: "<Dial>: callerId is too long",
     13249: "<Sip>: invalid username or password",
+    13250: "too many SIP URIs",
     13252: "invalid SIP header name",
+    13253: "the SIP headers are too long",
     13256: "invalid recordingStatusCallback",
     13310: "<Gather>: invalid finishOnKey",
     13312: "<Gather>: invalid method",
@@ -139,6 +151,7 @@ _WARNINGS = {
     13332: "<Gather>: invalid bargeIn",
     13333: "<Gather>: invalid profanityFilter",
     13334: "<Gather>: invalid speechModel",
+    13335: "<Gather>: speechTimeout auto needs another speechModel than the default",
     13410: "<Play>: invalid loop",
     13430: "<Play>: invalid digits",
     13510: "<Say>: invalid loop",
@@ -151,13 +164,16 @@ _WARNINGS = {
     13612: "<Record>: invalid maxLength",
     13613: "<Record>: invalid finishOnKey",
     13614: "<Record>: invalid transcribe",
+    13615: "<Record>: maxLength is too long for a transcription",
     13616: "<Record>: invalid playBeep",
     13699: "<Record>: invalid trim",
     13710: "<Redirect>: invalid method",
     NOT_ACTING: "this does not act yet",
     13810: "<Reject>: invalid reason",
     13910: "<Pause>: invalid length",
+    14207: "the queue is full",
     15003: "a status callback was not answered with 2xx",
+    32113: "a SIP header that is not passed on",
 }
 CATALOGUE: Mapping[int, str] = MappingProxyType({**_ERRORS, **_WARNINGS})
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from instructions.commands import FinishReason
+
 _LATEST = 1e11
 """An `at` beyond this (the year 5138) is no time; a bound makes every difference a number."""
 
@@ -109,6 +111,125 @@ class RecordingEnded(Event):
     cause: Literal["silence", "length", "stopped", "hangup", "failed"]
     seconds: int
     silent: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsideEnded(Event):
+    """An aside's program is over: `reason` is its FinishReason."""
+
+    aside: str
+    reason: FinishReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceJoined(Event):
+    """The own leg is in; `started` False: it waits for the conference to start."""
+
+    conference_sid: str
+    started: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceStarted(Event):
+    """The conference that the own leg waits in has started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceHeld(Event):
+    """REST put the participant on hold, with a document to hear meanwhile or (None) the hold music."""
+
+    url: str | None
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceResumed(Event):
+    """REST took the participant back from hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceAnnounced(Event):
+    """REST wants the participant to hear a document."""
+
+    url: str
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceLeft(Event):
+    """The own leg is out, or was never let in: `code` and `reason` say why when that is somebody's fault."""
+
+    why: Literal["ended", "kicked", "full", "failed"]
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueJoined(Event):
+    queue_sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRefused(Event):
+    """The queue is full: `queue_sid` names it; or could not be joined: it is None, and the fault is ours."""
+
+    queue_sid: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueTaken(Event):
+    """An agent takes this queued caller, who hears a document first when there is a `url` (absolute)."""
+
+    url: str | None
+    method: str
+    by: str
+    """the agent's call: DequeingCallSid"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueBridged(Event):
+    """The queued caller and the agent hear each other; `call_sid` is the other one's."""
+
+    call_sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueParted(Event):
+    """The other one is gone, before (then a queued caller still waits) or after they were connected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueMissing(Event):
+    """There is no queue of that name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamEnded(Event):
+    """A stream is over; `failed`: it could not be opened or broke, and `code` and `reason` say why."""
+
+    stream: str
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechStarted(Event):
+    """The far end began to say something."""
+
+    listen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechHeard(Event):
+    """What was said, "" for nothing that could be understood; or the recogniser `failed`: `code`, `reason`."""
+
+    listen: str
+    text: str
+    confidence: float = 0.0
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Runs a session: `advance(state, event)` is the whole of it, pure and total.
 
 What every verb would otherwise repeat is done here, once: fetching and its fallback, answering before the
-first verb that needs it, relative URLs, the end of the document, hang-up, replacement by REST, and the
-cap on documents.
+first verb that needs it, relative URLs, the end of the document, hang-up, replacement by REST, the cap on
+documents, and the words to a caller whose application failed.
 """
 
 from __future__ import annotations
@@ -11,16 +11,45 @@ import codecs
 from dataclasses import replace
 from functools import lru_cache
 
-from instructions.commands import Answer, Command, Fault, Fetch, Finish, FinishReason, Warn
+from instructions.answers import as_twiml
+from instructions.commands import (
+    Answer,
+    Command,
+    Fault,
+    Fetch,
+    Finish,
+    FinishReason,
+    Play,
+    Speech,
+    StopSounds,
+    Warn,
+)
 from instructions.document import Document, parse
 from instructions.elements import Verb
-from instructions.errors import DocumentError
-from instructions.events import Answered, DocumentFailed, DocumentFetched, Event, HungUp, Replaced, Started
+from instructions.errors import EMPTY, DocumentError
+from instructions.events import (
+    Answered,
+    DocumentFailed,
+    DocumentFetched,
+    Event,
+    HungUp,
+    Replaced,
+    SoundEnded,
+    Started,
+)
 from instructions.outcomes import Call, Fail, Goto, Next, Outcome, Role, Stop, Wait
+from instructions.roles import refusal
 from instructions.state import Answering, Frame, Origin, Request, State, Waiting
 
 MAX_DOCUMENTS = 500
 """Documents of one session: a redirect loop ends here."""
+APOLOGY = Speech(
+    text="We are sorry. Something went wrong with this service, and the call ends here.",
+    markup=False,
+    voice=None,
+    language="en-US",
+)
+"""What a caller hears whose application failed for good."""
 
 
 def new_session(
@@ -80,6 +109,9 @@ class _Session:
                 self._load(event.body, event.content_type or "", event.url, state.request)
             case DocumentFailed(fetch=fetch) if state.request and state.request.fetch == fetch:
                 self._broken(event.code, event.reason, None, event.url, state.request)
+            case SoundEnded(sound_id=ended) if state.waiting is Waiting.FAREWELL:
+                if ended == self._apology():
+                    self._finish(FinishReason.APPLICATION_ERROR)
             case _ if state.waiting is Waiting.VERB:
                 self._resume_verb()
 
@@ -102,7 +134,7 @@ class _Session:
         if number > MAX_DOCUMENTS:
             message = f"this call has asked for {MAX_DOCUMENTS} documents; it ends here, because they loop"
             self._fault(11215, message, None, request.url)
-            return self._finish(FinishReason.APPLICATION_ERROR)
+            return self._fail()
         request = replace(request, fetch=f"fetch-{number}")
         self._set(request=request, frames=(), waiting=Waiting.DOCUMENT, documents=number)
         self.commands.append(
@@ -118,7 +150,9 @@ class _Session:
 
     def _load(self, body: bytes, content_type: str | None, url: str | None, request: Request | None) -> None:
         try:
-            document = _parse(body) if content_type is None else parse(body, content_type)
+            if content_type is not None:
+                body = as_twiml(body, content_type, url or "")
+            document = _parse(body)
         except DocumentError as fault:
             return self._broken(fault.code, fault.message, fault.line, url, request)
         for problem in document.warnings:
@@ -134,7 +168,11 @@ class _Session:
         self._fault(code, message, line, failed)
         origin = self.state.origin
         if origin.fallback_url is None or (request and request.fallback):
-            return self._finish(FinishReason.APPLICATION_ERROR)
+            if (
+                code == EMPTY and self.state.role is Role.CALL
+            ):  # nobody else may be put through by no document
+                return self._finish(FinishReason.END_OF_DOCUMENT)
+            return self._fail()
         errors = (("ErrorCode", str(code)), *([("ErrorUrl", failed)] if failed else ()))
         self._request(
             Request(
@@ -159,7 +197,8 @@ class _Session:
                 if self.state.answering is Answering.NO:
                     self.commands.append(Answer())
                 return self._set(answering=Answering.ASKED, waiting=Waiting.ANSWER, frames=(frame,))
-            if not self._done(verb.begin(self._call(frame)), frame, verb):
+            call = self._call(frame)
+            if not self._done(refusal(verb, call) or verb.begin(call), frame, verb):
                 return None
         self._finish(FinishReason.END_OF_DOCUMENT)
 
@@ -197,20 +236,25 @@ class _Session:
             )
         )
 
-    def _reload(self) -> tuple[Document, Frame, Verb] | None:
-        """The running document again. Should an upgrade read it differently, the call ends: nobody guesses."""
+    def _running(self) -> tuple[Document, Frame, Verb] | None:
+        """The running document again; None should an upgrade read it differently."""
         frame = self.state.frames[-1]
         try:
             document = _parse(frame.document)
             verb = document.verbs[frame.cursor]
         except (DocumentError, IndexError):
-            verb = None
-        if verb is None or verb.tag != frame.verb:
+            return None
+        return (document, frame, verb) if verb.tag == frame.verb else None
+
+    def _reload(self) -> tuple[Document, Frame, Verb] | None:
+        """The running document again. Should an upgrade read it differently, the call ends: nobody guesses."""
+        found = self._running()
+        if found is None:
+            frame = self.state.frames[-1]
             self._leave()
             self._fault(12400, f"the stored document no longer has <{frame.verb}> here", None, frame.url)
-            self._finish(FinishReason.APPLICATION_ERROR)
-            return None
-        return document, frame, verb
+            self._fail()
+        return found
 
     def _resume_document(self) -> None:
         if found := self._reload():
@@ -229,19 +273,19 @@ class _Session:
     # -- the call
 
     def _hung_up(self) -> None:
-        """The own leg is gone. The running verb still reports to its `action`; the answer has no effect."""
-        found = self._reload() if self.state.waiting is Waiting.VERB else None
-        if found:
-            _, frame, verb = found
-            outcome = verb.resume(self._call(frame), frame.remembered(), self.event)
-            self.commands.extend(outcome.commands if outcome else frame.remembered().leave())
-            if isinstance(outcome, Goto) and self._call(frame).resolve(outcome.url):
-                self._goto(outcome, frame, verb)
+        """The own leg is gone."""
+        self._hush()
+        if self.state.waiting is Waiting.VERB and (found := self._reload()):
+            self._part(found)
         if self.state.finished is None:
             self._finish(FinishReason.CALLER_HUNG_UP)
 
     def _replaced(self, event: Replaced) -> None:
-        self._leave()
+        may_report = self.state.waiting is Waiting.VERB and self.state.documents < MAX_DOCUMENTS - 1
+        if may_report and (found := self._running()):
+            self._part(found)
+        else:
+            self._leave()
         old = self.state.origin
         keep = event.fallback_url is None
         origin = Origin(
@@ -254,7 +298,16 @@ class _Session:
         self._set(origin=origin, request=None, frames=())
         self._start()
 
+    def _part(self, found: tuple[Document, Frame, Verb]) -> None:
+        """The running verb ends from outside. It may report to its `action`; the answer has no effect."""
+        _, frame, verb = found
+        outcome = verb.resume(self._call(frame), frame.remembered(), self.event)
+        self.commands.extend(outcome.commands if outcome else frame.remembered().leave())
+        if isinstance(outcome, Goto) and self._call(frame).resolve(outcome.url):
+            self._goto(outcome, frame, verb)
+
     def _leave(self) -> None:
+        self._hush()
         for frame in self.state.frames:
             self.commands.extend(frame.remembered().leave())
 
@@ -270,6 +323,23 @@ class _Session:
 
     def _fault(self, code: int, message: str, line: int | None, url: str | None) -> None:
         self.commands.append(Fault(code=code, message=message, line=line, url=url))
+
+    def _fail(self) -> None:
+        """The application failed for good: a caller who was answered is told before the call ends."""
+        state = self.state
+        gone = isinstance(self.event, HungUp)
+        if gone or state.role is not Role.CALL or state.answering is not Answering.YES:
+            return self._finish(FinishReason.APPLICATION_ERROR)
+        documents = state.documents + 1  # it is the last of them, and gives the sound a name of its own
+        self._set(waiting=Waiting.FAREWELL, request=None, frames=(), documents=documents)
+        self.commands.append(Play(sound_id=self._apology(), sound=APOLOGY, loop=1))
+
+    def _apology(self) -> str:
+        return f"sound-{self.state.documents}-apology"
+
+    def _hush(self) -> None:
+        if self.state.waiting is Waiting.FAREWELL:
+            self.commands.append(StopSounds())
 
     def _finish(self, reason: FinishReason) -> None:
         self._set(finished=reason, waiting=Waiting.NOTHING, request=None, frames=())

@@ -11,10 +11,14 @@ from instructions.commands import Command, FinishReason, Params
 
 
 class Role(StrEnum):
-    """Whose leg the program runs on: a call's, or a dialled leg's that is screened before the bridge."""
+    """What a program is for: a call; a dialled leg that is screened before the bridge; or an aside of a verb that
+    waits: in a queue, in a conference, or before a queued caller is connected."""
 
     CALL = "call"
     SCREENING = "screening"
+    QUEUED = "queued"
+    CONFERENCE = "conference"
+    DEQUEUED = "dequeued"
 
 
 @dataclass(frozen=True, kw_only=True)

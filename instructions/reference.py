@@ -7,12 +7,31 @@ from collections.abc import Iterator
 from instructions.attributes import URL, Attribute
 from instructions.document import Response
 from instructions.elements import Element, Verb
-from instructions.verbs.dial_nouns import Client, Identity, Number
+from instructions.verbs.dial_nouns import Application, ApplicationSid, Client, Conference, Identity, Number
+from instructions.verbs.dial_queue import QueueNoun
+from instructions.verbs.dial_sip import Header, Headers, Sip, Uri
 from instructions.verbs.dial_table import TABLE
 from instructions.verbs.parameter import Parameter
 from instructions.verbs.ssml import SPEECH
+from instructions.verbs.streams import Recording, Stream
 
-_ACTING_NOUNS = (Number, Client, Identity, Parameter, *SPEECH)
+_ACTING_NOUNS = (
+    Number,
+    Client,
+    Identity,
+    Sip,
+    Uri,
+    Headers,
+    Header,
+    Application,
+    ApplicationSid,
+    Conference,
+    QueueNoun,
+    Stream,
+    Recording,
+    Parameter,
+    *SPEECH,
+)
 
 
 def elements(root: type[Element] = Response) -> tuple[type[Element], ...]:

@@ -16,6 +16,7 @@ class Waiting(StrEnum):
     DOCUMENT = "document"
     ANSWER = "answer"
     VERB = "verb"
+    FAREWELL = "farewell"
     NOTHING = "nothing"
 
 

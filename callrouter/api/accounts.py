@@ -21,11 +21,19 @@ from foundation.sids import ACCOUNT, new_sid
 KIND = Kind(one="Account", many="Accounts", key="accounts")
 SUBRESOURCES = {
     "applications": "Applications",
+    "available_phone_numbers": "AvailablePhoneNumbers",
+    "balance": "Balance",
     "calls": "Calls",
+    "conferences": "Conferences",
     "incoming_phone_numbers": "IncomingPhoneNumbers",
     "keys": "Keys",
     "notifications": "Notifications",
+    "outgoing_caller_ids": "OutgoingCallerIds",
+    "queues": "Queues",
+    "recordings": "Recordings",
     "signing_keys": "SigningKeys",
+    "transcriptions": "Transcriptions",
+    "usage": "Usage/Records",
 }
 
 NAME = parameter("FriendlyName", "friendly_name", params.text(64, 20002))

@@ -13,12 +13,14 @@ from callrouter.api import params
 from callrouter.api.context import api
 from callrouter.api.paging import LARGEST_PAGE, PAGE_SIZE, Page
 from callrouter.api.params import parameter
-from callrouter.api.render import Kind, not_found, respond_list
+from callrouter.api.render import Kind, not_found, path, respond, respond_all, respond_list
 from callrouter.api.routes import View, route
 from callrouter.directory import pool
-from callrouter.directory.e164 import NumberType, country, national, number_type
+from callrouter.directory.e164 import Market, country, market, national
 
 KIND = Kind(one="AvailablePhoneNumber", many="AvailablePhoneNumbers", key="available_phone_numbers")
+COUNTRY = Kind(one="Country", many="Countries", key="countries")
+COLLECTION = "/Accounts/<account_sid>/AvailablePhoneNumbers"
 CAPABILITIES = {"voice": True, "sms": True, "mms": False, "fax": False}
 PLACES = ("InPostalCode", "InRegion", "InRateCenter", "InLata", "InLocality", "NearNumber", "NearLatLong")
 PATTERN = r"\+?[0-9*]{2,16}"
@@ -35,7 +37,24 @@ UNKNOWN = dict.fromkeys(
 routes = Blueprint("available", __name__)
 
 
-def _list(type: NumberType) -> View:
+@route(routes, "GET", COLLECTION)
+def list_countries(account_sid: str) -> Response:
+    """All of them: Twilio describes no pages here."""
+    found = api().read(lambda c: {country(number) for number in pool.available(c)})
+    codes = sorted(code for code in found if code)
+    here = path(account_sid, "AvailablePhoneNumbers")
+    return respond_all(COUNTRY, [_country(account_sid, code) for code in codes], here)
+
+
+@route(routes, "GET", f"{COLLECTION}/<country_code>")
+def fetch_country(account_sid: str, country_code: str) -> Response:
+    code = country_code.upper()
+    if not api().read(lambda c: any(country(number) == code for number in pool.available(c))):
+        raise not_found()
+    return respond(COUNTRY, _country(account_sid, code))
+
+
+def _list(type: Market) -> View:
     def list_available(account_sid: str, country_code: str) -> Response:
         if len(country_code) != 2 or not country_code.isascii() or not country_code.isalpha():
             raise not_found()
@@ -49,18 +68,12 @@ def _list(type: NumberType) -> View:
     return list_available
 
 
-for _path, _type in (
-    ("Local", NumberType.LOCAL),
-    ("Mobile", NumberType.MOBILE),
-    ("TollFree", NumberType.TOLL_FREE),
-):
-    route(routes, "GET", f"/Accounts/<account_sid>/AvailablePhoneNumbers/<country_code>/{_path}")(
-        _list(_type)
-    )
+for _type in Market:
+    route(routes, "GET", f"{COLLECTION}/<country_code>/{_type}")(_list(_type))
 
 
 def _found(
-    connection: Connection, type: NumberType, country_code: str, wanted: dict[str, Any], size: int
+    connection: Connection, type: Market, country_code: str, wanted: dict[str, Any], size: int
 ) -> list[str]:
     if any(request.args.get(place) for place in PLACES):
         return []
@@ -71,10 +84,22 @@ def _found(
         number
         for number in pool.available(connection, pattern=f"*{contains}*")
         if country(number) == country_code
-        and number_type(number) is type
+        and market(number) is type
         and (area is None or number.startswith(f"+1{area}"))
     )
     return list(islice(numbers, size))
+
+
+def _country(account_sid: str, code: str) -> dict[str, Any]:
+    """Its name is known to no library of ours, so its code stands for it; all seven lists are there."""
+    here = ("AvailablePhoneNumbers", code)
+    return {
+        "country_code": code,
+        "country": code,
+        "beta": False,
+        "uri": path(account_sid, *here),
+        "subresource_uris": {each.name.lower(): path(account_sid, *here, each) for each in Market},
+    }
 
 
 def _shown(number: str) -> dict[str, Any]:

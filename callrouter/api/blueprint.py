@@ -9,18 +9,31 @@ from callrouter.api import (
     accounts,
     applications,
     available,
+    balance,
+    call_recordings,
     caller_ids,
     calls,
+    conference_recordings,
+    conferences,
     events,
     keys,
+    members,
     notifications,
     numbers,
+    participants,
+    queues,
     recordings,
+    streams,
+    tokens,
+    transcriptions,
+    usage,
+    usage_triggers,
 )
 from callrouter.api.context import Api
 from callrouter.api.live import LiveCalls
 from callrouter.api.render import PREFIX, error_as_xml, not_found
 from callrouter.directory.errors import Missing, Refused
+from callrouter.directory.ice import IceServers
 from callrouter.media.client import MediaClient
 from foundation.clock import Clock, utc_now
 from foundation.db import Database
@@ -31,22 +44,40 @@ RESOURCES = (
     accounts,
     applications,
     available,
+    balance,
+    call_recordings,
     caller_ids,
     calls,
+    conference_recordings,
+    conferences,
     events,
     keys,
+    members,
     notifications,
     numbers,
+    participants,
+    queues,
     recordings,
+    streams,
+    tokens,
+    transcriptions,
+    usage,
+    usage_triggers,
 )
 
 
 def create_api(
-    database: Database, keys: Keys, live: LiveCalls, media: MediaClient, *, clock: Clock = utc_now
+    database: Database,
+    keys: Keys,
+    live: LiveCalls,
+    media: MediaClient,
+    *,
+    ice: IceServers | None = None,
+    clock: Clock = utc_now,
 ) -> Blueprint:
     """The blueprint for /2010-04-01. Its app must also call `foundation.webserver.errors.handle_errors`."""
     blueprint = Blueprint("api_2010", __name__, url_prefix=PREFIX)
-    context = Api(database=database, keys=keys, live=live, media=media, clock=clock)
+    context = Api(database=database, keys=keys, live=live, media=media, ice=ice or IceServers(), clock=clock)
 
     @blueprint.before_request
     def open_context() -> None:

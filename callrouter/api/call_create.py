@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
-from callrouter.api import params
+from callrouter.api import params, sip_form
 from callrouter.api.call_update import LONGEST_CALL, LONGEST_TWIML
 from callrouter.api.params import parameter
+from callrouter.api.recording_form import recording
 from callrouter.calls.outgoing import Placement
 from callrouter.directory import applications, caller_ids
 from callrouter.directory.e164 import e164
@@ -17,14 +18,13 @@ from callrouter.directory.errors import Missing, Refused
 from callrouter.models import PhoneNumber
 from foundation.webserver.errors import ApiError
 from instructions.attributes import IDENTITY
-from instructions.commands import StatusCallback
+from instructions.commands import SipTarget, StatusCallback
 from instructions.errors import NOT_ACTING
 
 LONGEST_RING = 600
 LONGEST_ADDRESS = 2048
-INVALID_FROM, NOT_OWNED, INVALID_TO, UNREACHABLE = 21212, 21210, 21211, 21214
+INVALID_FROM, NOT_OWNED, INVALID_TO = 21212, 21210, 21211
 EVENTS = ("initiated", "ringing", "answered", "completed")
-WORDS = re.compile(r"[\s,]+")
 SEPARATORS = re.compile(r"[ ().-]")
 
 
@@ -46,25 +46,24 @@ SETTINGS = (
     parameter("SendDigits", "send_digits", _digits),
     parameter("Timeout", "timeout", params.integer(1, LONGEST_RING, 21208)),
     parameter("TimeLimit", "time_limit", params.integer(1, LONGEST_CALL)),
+    parameter("Record", "record", params.flag),
 )
 ADDRESSES = (
     parameter("To", "to", params.text(LONGEST_ADDRESS, INVALID_TO)),
     parameter("From", "from_", params.text(LONGEST_ADDRESS, INVALID_FROM)),
 )
-IDLE = (
-    parameter("Record", "record", params.flag),
-    parameter("MachineDetection", "machine", params.choice(("", "Enable", "DetectMessageEnd"), 21234)),
-)
+IDLE = (parameter("MachineDetection", "machine", params.choice(("", "Enable", "DetectMessageEnd"), 21234)),)
 """What is checked and does not act yet: the call goes on without it, and a notification says so."""
 
 
 def placement(connection: Connection, account_sid: str, form: MultiDict[str, str]) -> Placement:
     """The call that the form asks for; ApiError with Twilio's code when it can't be placed."""
     wanted, addresses = params.given(SETTINGS, form), params.given(ADDRESSES, form)
-    idle, events = params.given(IDLE, form), _events(form)
-    to, parameters = _to(addresses.get("to", ""))
+    idle = params.given(IDLE, form)
+    events = params.listed("StatusCallbackEvent", EVENTS, form, 21626) or ("completed",)
+    to, parameters, sip, warnings = _to(addresses.get("to", ""), form)
     from_ = _from(addresses.get("from_", ""), to)
-    number_sid = _caller(connection, account_sid, from_)
+    number_sid = _caller(connection, account_sid, from_, to)
     document = _document(connection, account_sid, wanted)
     callback_url = document.pop("status_callback")
     callback_method = document.pop("status_callback_method")
@@ -80,43 +79,42 @@ def placement(connection: Connection, account_sid: str, form: MultiDict[str, str
         timeout=wanted.get("timeout", 60),
         time_limit=wanted.get("time_limit"),
         phone_number_sid=number_sid,
-        warnings=_warnings(wanted, idle),
+        warnings=(*_warnings(wanted, idle), *warnings),
+        sip=sip,
+        record=recording(form, "OutboundAPI", trim="trim-silence") if wanted.get("record") else None,
         **document,
     )
 
 
-def _events(form: MultiDict[str, str]) -> tuple[str, ...]:
-    """The parameter comes once for each event; some write them all into one."""
-    given = {word for text in form.getlist("StatusCallbackEvent") for word in WORDS.split(text) if word}
-    if not given <= set(EVENTS):
-        raise ApiError(400, 21626, f"StatusCallbackEvent is any of {', '.join(EVENTS)}.")
-    return tuple(event for event in EVENTS if event in given) or ("completed",)
+Pairs = tuple[tuple[str, str], ...]
+Warnings = tuple[tuple[int, str], ...]
 
 
-def _to(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Whom to call, and the parameters for a client: `client:alice?colour=green`."""
+def _to(text: str, form: MultiDict[str, str]) -> tuple[str, Pairs, SipTarget | None, Warnings]:
+    """Whom to call; the parameters for a client: `client:alice?colour=green`; for SIP addresses all that they need."""
     if not text:
         raise ApiError(400, 21201, "To is required: whom to call.")
-    if text.startswith("sip:"):
-        raise ApiError(
-            400, UNREACHABLE, "Calls to SIP addresses are not placed here; a carrier's gateway can."
-        )
+    if sip_form.is_sip(text):
+        sip, warnings = sip_form.target(text, form, INVALID_TO)
+        return sip.uri, (), sip, warnings
     if not text.startswith("client:"):
-        return _phone("To", text, INVALID_TO), ()
+        return _phone("To", text, INVALID_TO), (), None, ()
     address, _, query = text.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
     except ValueError as error:
         raise ApiError(400, INVALID_TO, f"To has too many parameters: {error}.") from error
-    return _client("To", address, INVALID_TO), tuple(pairs)
+    return _client("To", address, INVALID_TO), tuple(pairs), None, ()
 
 
 def _from(text: str, to: str) -> str:
     if not text:
         raise ApiError(400, 21213, "From is required: the number or client that calls.")
+    if sip_form.is_sip(to) and not text.startswith("client:"):
+        return sip_form.caller(text, INVALID_FROM)
     if not text.startswith("client:"):
         return _phone("From", text, INVALID_FROM)
-    if not to.startswith("client:"):
+    if not to.startswith("client:") and not sip_form.is_sip(to):
         raise ApiError(400, INVALID_FROM, "A call to a phone needs a phone number as From, not a client.")
     return _client("From", text, INVALID_FROM)
 
@@ -135,15 +133,15 @@ def _client(name: str, address: str, code: int) -> str:
         raise ApiError(400, code, f"{name}: {error}.") from error
 
 
-def _caller(connection: Connection, account_sid: str, from_: str) -> str | None:
-    """The SID of the account's number that calls; None for a client or a verified caller id."""
+def _caller(connection: Connection, account_sid: str, from_: str, to: str) -> str | None:
+    """The SID of the account's number that calls; None for a client, a verified caller id, or a SIP user."""
     if from_.startswith("client:"):
         return None
     owned = select(PhoneNumber.sid).where(
         PhoneNumber.account_sid == account_sid, PhoneNumber.phone_number == from_
     )
     sid = connection.execute(owned).scalar()
-    if sid is None and not caller_ids.is_verified(connection, account_sid, from_):
+    if sid is None and not sip_form.is_sip(to) and not caller_ids.is_verified(connection, account_sid, from_):
         raise ApiError(
             400,
             NOT_OWNED,

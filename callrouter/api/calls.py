@@ -65,7 +65,7 @@ def change_call(account_sid: str, sid: str) -> Response:
 
 @route(routes, "DELETE", INSTANCE)
 def delete_call(account_sid: str, sid: str) -> Response:
-    """Removes the record and what hangs on it: timeline, notifications, webhooks."""
+    """Removes the record and what hangs on it: timeline, notifications, webhooks, streams."""
 
     def work(connection: Any) -> None:
         row = connection.execute(listed(account_sid).where(CALLS.sid == sid)).one_or_none()
@@ -73,7 +73,7 @@ def delete_call(account_sid: str, sid: str) -> Response:
             raise Missing(f"Call {sid}")
         if row.status not in FINAL:
             raise Refused(20009, f"Call {sid} is still {row.status}; it can be deleted when it has ended")
-        for table in (models.TimelineEntry, models.Notification, models.Delivery):
+        for table in (models.TimelineEntry, models.Notification, models.Delivery, models.Stream):
             connection.execute(delete(table).where(table.account_sid == account_sid, table.call_sid == sid))
         call = models.Call
         connection.execute(delete(call).where(call.account_sid == account_sid, call.sid == sid))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from callrouter.api.live import LiveCalls
 from callrouter.directory.accounts import Account
 from callrouter.directory.authentication import Principal
+from callrouter.directory.ice import IceServers
 from callrouter.media.client import MediaClient
 from foundation.clock import Clock
 from foundation.db import Database
@@ -28,6 +29,7 @@ class Api:
     keys: Keys
     live: LiveCalls
     media: MediaClient
+    ice: IceServers
     clock: Clock
 
     def now(self) -> float:

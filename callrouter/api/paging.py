@@ -7,10 +7,10 @@ it lists.
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from flask import request
@@ -18,6 +18,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_
 
 from callrouter.api import params
 from foundation.webserver.errors import ApiError
+
+T = TypeVar("T")
 
 PAGE_SIZE = 50
 LARGEST_PAGE = 1000
@@ -28,7 +30,7 @@ _TOKEN = re.compile(r"(PA|PB)([A-Za-z0-9_.:-]{1,64})-([0-9a-f]{16})", re.ASCII)
 class Page:
     """Some rows of a list, and the links around them."""
 
-    rows: list[Row[Any]]
+    rows: list[Any]
     number: int
     size: int
     next_token: str | None
@@ -66,8 +68,7 @@ def page(
 
     `keep`: a filter that the database can't apply. 20007: the page is too large. 21481: the token is none.
     """
-    size = params.integer(1, LARGEST_PAGE, 20007)("PageSize", request.args.get("PageSize", str(PAGE_SIZE)))
-    number = params.integer(0, 10**8)("Page", request.args.get("Page", "0"))
+    size, number = _wanted()
     direction, place = _place(request.args.get("PageToken", ""))
     backwards = direction == "PB"
     if place is not None:
@@ -89,9 +90,37 @@ def page(
         rows=rows,
         number=number,
         size=size,
-        next_token=_token("PA", rows[-1], moment, sid) if further else None,
-        previous_token=_token("PB", rows[0], moment, sid) if nearer else None,
+        next_token=_token("PA", _at(rows[-1], moment, sid)) if further else None,
+        previous_token=_token("PB", _at(rows[0], moment, sid)) if nearer else None,
     )
+
+
+def page_of(items: Sequence[T], place_of: Callable[[T], tuple[float, str]]) -> Page:
+    """The page of a list that is worked out anew each time. `place_of`: a moment and a name that tell items apart."""
+    size, number = _wanted()
+    direction, place = _place(request.args.get("PageToken", ""))
+    first = 0
+    if place is not None:
+        there = next((index for index, item in enumerate(items) if place_of(item) == place), None)
+        if there is None:
+            raise ApiError(
+                400, 21481, "PageToken is invalid: the list has changed; begin with its first page."
+            )
+        first = max(0, there - size) if direction == "PB" else there + 1
+    rows = list(items[first : first + size])
+    return Page(
+        rows=rows,
+        number=number,
+        size=size,
+        next_token=_token("PA", place_of(rows[-1])) if rows and first + size < len(items) else None,
+        previous_token=_token("PB", place_of(rows[0])) if rows and first else None,
+    )
+
+
+def _wanted() -> tuple[int, int]:
+    """The page's size and number."""
+    size = params.integer(1, LARGEST_PAGE, 20007)("PageSize", request.args.get("PageSize", str(PAGE_SIZE)))
+    return size, params.integer(0, 10**8)("Page", request.args.get("Page", "0"))
 
 
 def _place(token: str) -> tuple[str, tuple[float, str] | None]:
@@ -104,8 +133,12 @@ def _place(token: str) -> tuple[str, tuple[float, str] | None]:
     return match[1], (at, match[2])
 
 
-def _token(direction: str, row: Row[Any], moment: ColumnElement[float], sid: ColumnElement[str]) -> str:
-    return f"{direction}{row._mapping[sid]}-{struct.pack('>d', row._mapping[moment]).hex()}"
+def _at(row: Row[Any], moment: ColumnElement[float], sid: ColumnElement[str]) -> tuple[float, str]:
+    return row._mapping[moment], row._mapping[sid]
+
+
+def _token(direction: str, place: tuple[float, str]) -> str:
+    return f"{direction}{place[1]}-{struct.pack('>d', place[0]).hex()}"
 
 
 def _here(query: dict[str, str]) -> str:

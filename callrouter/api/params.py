@@ -5,7 +5,7 @@ Texts are ASCII-strict where they stand for something else: `int()` takes full-w
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ Reader = Callable[[str, str], Any]
 
 INVALID = 20001
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_PARTED = re.compile(r"[\s,]+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 
@@ -88,6 +89,14 @@ def choice(values: Iterable[str], code: int = INVALID) -> Reader:
         return value
 
     return read
+
+
+def listed(name: str, allowed: Sequence[str], form: MultiDict[str, str], code: int) -> tuple[str, ...]:
+    """Words of a parameter that comes once for each of them; some write them all into one."""
+    given = {word for text in form.getlist(name) for word in _PARTED.split(text) if word}
+    if not given <= set(allowed):
+        raise ApiError(400, code, f"{name} is any of {', '.join(allowed)}.")
+    return tuple(word for word in allowed if word in given)
 
 
 def url(code: int) -> Reader:

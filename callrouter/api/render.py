@@ -33,7 +33,15 @@ def respond(kind: Kind, item: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def respond_list(kind: Kind, page: Page, items: list[dict[str, Any]]) -> Response:
-    links = page.links()
+    return _list(kind, items, page.links())
+
+
+def respond_all(kind: Kind, items: list[dict[str, Any]], uri: str) -> Response:
+    """A list that has no pages."""
+    return _list(kind, items, {"uri": uri})
+
+
+def _list(kind: Kind, items: list[dict[str, Any]], links: Mapping[str, Any]) -> Response:
     if wants_json():
         return jsonify({kind.key: items, **links})
     attributes = {name.replace("_", ""): _text(value) for name, value in links.items()}
@@ -86,6 +94,8 @@ def _element(name: str, value: Any) -> etree._Element:
     element = etree.Element(name)
     if isinstance(value, Mapping):
         element.extend([_element(_pascal(key), inner) for key, inner in value.items()])
+    elif isinstance(value, list):
+        element.extend([_element(name.removesuffix("s"), inner) for inner in value])
     else:
         element.text = _text(value)
     return element

@@ -56,10 +56,14 @@ class Ear:
             if not waiting.done():
                 waiting.set_result(None)
 
+    def last(self, seconds: float) -> Samples:
+        """What was heard last, at most `seconds` of it."""
+        samples = np.concatenate([np.zeros(0, np.int16), *self._chunks])
+        return samples[-round(min(seconds, MEMORY) * SAMPLE_RATE) :]
+
     def latest(self, seconds: float) -> float | None:
         """The dominant frequency, in Hz, of the last `seconds` that were heard."""
-        samples = np.concatenate([np.zeros(0, np.int16), *self._chunks])
-        return dominant_hz(samples[-round(min(seconds, MEMORY) * SAMPLE_RATE) :])
+        return dominant_hz(self.last(seconds))
 
     async def heard(self, seconds: float, patience: float = 5.0) -> float | None:
         """Listens to the next `seconds`: the dominant frequency in Hz, or None for silence.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from callrouter.calls import happenings as h
 from callrouter.calls import recordings
 from callrouter.calls.engine import Engine, Receipt
+from callrouter.calls.reports import heard
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.sounds import sound_of
 from callrouter.calls.status import Cause
@@ -85,13 +87,15 @@ class Audio:
                     seconds=event.data["seconds"],
                     silent=event.data["silent"],
                 )
+            case EventType.ROOM_SPEECH:
+                return h.Spoke(at=at, leg=leg.name, speaking=bool(event.data["speaking"]))
             case EventType.LEG_CLOSED:
                 detail = f"The voice node closed the leg: {event.data.get('reason')}."
                 return h.Gone(
                     at=at, leg=leg.name, cause=Cause.MEDIA_LOST, code=MEDIA_LOST, detail=detail, far=False
                 )
             case _:
-                return None
+                return heard(leg.name, event, at)
 
     def _sounded(self, leg: Leg, event: VoiceEvent) -> h.Sounded | None:
         sound_id, reason = sound_of(event.data["job"]), event.data["reason"]
@@ -138,10 +142,13 @@ class Audio:
         task.add_done_callback(self._tasks.discard)
 
     async def _end_lost(self, there: set[str]) -> None:
+        rooms, at = set(), self._engine.now()
         for session, leg in _with_audio(self._engine.sessions()):
             if leg.call_sid not in there:
+                if leg.stay and leg.stay.seat:
+                    rooms.add((session.account_sid, leg.stay.seat["room"]))
                 gone = h.Gone(
-                    at=self._engine.now(),
+                    at=at,
                     leg=leg.name,
                     cause=Cause.MEDIA_LOST,
                     code=NODE_LOST,
@@ -153,6 +160,9 @@ class Audio:
                 for sid, one in session.recordings.items():
                     if one.leg == leg.name and one.seconds is None:
                         await self._recording_over(sid, failed=True, silent=False, seconds=0)
+        for account_sid, room in rooms if not there else ():  # one leg may be lost alone
+            lost = partial(recordings.lost_with_room, account_sid=account_sid, conference_sid=room, now=at)
+            await self._engine.persist(lost, room)
 
 
 def _with_audio(sessions: Sequence[CallSession]) -> list[tuple[CallSession, Leg]]:

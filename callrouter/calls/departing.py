@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from callrouter.calls.program import Program
+from callrouter.calls.dialling import way_out
+from callrouter.calls.hearing import Hearing
 from callrouter.calls.session import OWN, Departure
 from callrouter.calls.status import Cause
+from foundation.sids import RECORDING
 from instructions import events as e
 
 LIMIT_TIMER = "limit"
@@ -16,7 +18,7 @@ RING_BUFFER = 5
 """Seconds that Twilio adds to the requested timeout, as for <Dial>."""
 
 
-class Departing(Program):
+class Departing(Hearing):
     """The own leg's way out. `session.departure` is set."""
 
     def queue(self) -> None:
@@ -41,6 +43,10 @@ class Departing(Program):
         self.line("router", self.face(own), "dial", call_sid=own.call_sid, timeout=departure.timeout)
         longest = departure.timeout + RING_BUFFER
         self.timers |= {RING_TIMER: self.at + longest, LIMIT_TIMER: self.at + LONGEST_CALL}
+        if departure.sip is not None:
+            kind, details = way_out(departure.sip)
+            self.send(kind, own, timeout=longest, **details)
+            return
         self.send(
             "start.client" if own.identity else "start.carrier",
             own,
@@ -62,6 +68,8 @@ class Departing(Program):
         self.timers[RING_TIMER] = None
         if self._departure.time_limit is not None:
             self.timers[LIMIT_TIMER] = self.at + self._departure.time_limit
+        if self._departure.record is not None:
+            self.record(self.session.own, self.media_sid(RECORDING), self._departure.record)
 
     @property
     def _departure(self) -> Departure:

@@ -26,7 +26,11 @@ log = structlog.get_logger(__name__)
 
 CRASHES = 5
 """Tries of an entry whose executor raises what it should not: then it is dropped, loudly (F43)."""
-DISPENSABLE = ("ring", "ringback", "press", "stop")
+DISPENSABLE = (
+    *("ring", "ringback", "press", "stop", "echo", "listen.stop", "stream.stop", "stream.press"),
+    *("record.stop", "record.pause", "record.resume"),
+    *("conference.report", "room.update", "room.leave", "queue.press"),
+)
 """Kinds without which a call can go on."""
 PLATFORM_FAULT = 12400
 CLAIM_SECONDS = 0.5
@@ -42,10 +46,18 @@ class Later(Exception):
 
 
 class Done:
-    """An entry was carried out: what came of it, and what else belongs into the same transaction."""
+    """An entry was carried out: what came of it, and what else belongs into the same transaction.
 
-    def __init__(self, happening: Happening | None = None, also: Also | None = None) -> None:
-        self.happening, self.also = happening, also
+    `then`: committed entries that go out once the call knows of this one.
+    """
+
+    def __init__(
+        self,
+        happening: Happening | None = None,
+        also: Also | None = None,
+        then: Sequence[OutboxRow] = (),
+    ) -> None:
+        self.happening, self.also, self.then = happening, also, then
 
 
 Executor = Callable[[OutboxRow], Awaitable[Done]]
@@ -119,6 +131,7 @@ class Dispatcher:
             else:
                 failpoint(f"{row['kind']}.after")
                 await self._complete(row, done)
+                self.submit(done.then)
                 return
 
     async def _complete(self, row: OutboxRow, done: Done) -> None:

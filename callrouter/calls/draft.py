@@ -1,12 +1,13 @@
 """What one step writes: the values, and the draft that collects them while the step is worked out."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callrouter.calls import parameters
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.status import CALLBACK_EVENTS, FOLLOWS, Cause, Status, ending
-from instructions.commands import RecordingCallback
+from instructions.commands import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,16 @@ class NewRecording:
 
     sid: str
     call_sid: str
-    source: str
-    callback: RecordingCallback | None
+    wanted: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStream:
+    """A stream that begins; `title` is what the customer calls it."""
+
+    sid: str
+    call_sid: str
+    title: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +80,10 @@ class Step:
     notes: tuple[Note, ...]
     lines: tuple[Line, ...]
     recordings: tuple[NewRecording, ...] = ()
+    recording_states: dict[str, str] = field(default_factory=dict)
+    """of live recordings, by sid"""
+    streams: tuple[NewStream, ...] = ()
+    ended_streams: tuple[str, ...] = ()
 
 
 class Draft:
@@ -85,6 +98,9 @@ class Draft:
         self.notes: list[Note] = []
         self.lines: list[Line] = []
         self.recordings: list[NewRecording] = []
+        self.recording_states: dict[str, str] = {}
+        self.streams: list[NewStream] = []
+        self.ended_streams: list[str] = []
 
     def finished(self) -> Step:
         """The step, once nothing more follows."""
@@ -103,6 +119,9 @@ class Draft:
             notes=tuple(self.notes),
             lines=tuple(self.lines),
             recordings=tuple(self.recordings),
+            recording_states=self.recording_states,
+            streams=tuple(self.streams),
+            ended_streams=tuple(self.ended_streams),
         )
 
     def end(self, leg: Leg, cause: Cause, *, tell_far: bool, reason: str = "", detail: str = "") -> None:
@@ -119,6 +138,8 @@ class Draft:
 
     def end_far(self, leg: Leg, cause: Cause, reason: str = "") -> None:
         """Tells the far side of a leg that it is over."""
+        if leg.application:
+            return  # it has none
         if leg.identity:
             cancel = leg.outbound and not leg.answered
             self.send("client.cancel" if cancel else "client.hangup", leg, cause=cause)
@@ -148,6 +169,7 @@ class Draft:
             return
         if self.session.waiting:
             return  # a call that never left the queue has nothing to tell (twilio-surface 4.3)
+        recording = parameters.placed_recording(self.session, leg) if leg.status.final else None
         self.outbox.append(
             Entry(
                 kind="callback",
@@ -157,10 +179,24 @@ class Draft:
                     "url": leg.callback.url,
                     "method": leg.callback.method,
                     "parameters": parameters.status_callback(self.session, leg, self.at),
+                    **self.until_over(recording),
                 },
             )
         )
         self.keep(replace(leg, callback_sequence=leg.callback_sequence + 1))
+
+    def until_over(self, recording: str | None) -> dict[str, str]:
+        """For an entry that tells of a recording: it waits a moment for the end of one that goes on."""
+        going_on = recording is not None and self.session.recordings[recording].seconds is None
+        return {"recording": recording} if recording and going_on else {}
+
+    def media_sid(self, prefix: str) -> str:
+        """Follows from the session and the next entry's number: a history can be replayed."""
+        return prefix + hashlib.sha256(self.entry_id().encode()).hexdigest()[:32]
+
+    def entry_id(self) -> str:
+        """The next outbox entry's."""
+        return f"{self.session.call_sid}.{self.session.commands + len(self.outbox)}"
 
     def keep(self, leg: Leg) -> None:
         self.session = self.session.with_leg(leg)

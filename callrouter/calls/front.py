@@ -1,11 +1,11 @@
 """The engine as Flask's threads see it: ask the event loop, wait for the commit, answer."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as TookTooLong
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from callrouter.calls import happenings as h
 from callrouter.calls import outgoing
@@ -14,6 +14,8 @@ from callrouter.calls.outgoing import Placement
 from callrouter.calls.routing import Target
 from callrouter.calls.session import CallSession
 from callrouter.calls.status import Status
+from callrouter.calls.store import OutboxRow
+from callrouter.conferences.meeting import HeldElsewhere
 from callrouter.models import Call, Session
 from foundation.db import Database
 from foundation.webserver.errors import ApiError
@@ -161,6 +163,31 @@ class Front:
             time_limit=time_limit,
         )
         self.happen(call_sid, request)
+
+    def settle(
+        self,
+        account_sid: str,
+        work: Callable[[Connection, str, str, float], tuple[T, list[OutboxRow]]],
+    ) -> T:
+        """Stores what REST does to conferences and queues; the calls in them are told at once."""
+        try:
+            return self.wait(self._settle(account_sid, work))
+        except HeldElsewhere as error:
+            raise ApiError(
+                503, 20503, f"Not here: {error}; try again there.", {"Retry-After": "1"}
+            ) from error
+
+    async def _settle(
+        self,
+        account_sid: str,
+        work: Callable[[Connection, str, str, float], tuple[T, list[OutboxRow]]],
+    ) -> T:
+        owner, now = self._engine.owner, self._engine.now()
+        result, rows = await self._database.commit(
+            lambda connection: work(connection, account_sid, owner, now), account_sid
+        )
+        self._engine.carry_out(rows)
+        return result
 
     def _leave_to_owner(self, call_sid: str) -> None:
         """A call that another router owns is not ours to change: its sender must try again, there or later (I3)."""

@@ -1,9 +1,12 @@
 """What can happen to a live call, whoever reports it. `leg` "" is the parent leg; `at` is Unix seconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from callrouter.calls.status import Cause, Status
+from instructions.commands import Record, StartStream
+from instructions.events import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,3 +151,128 @@ class ReplaceRequested(Happening):
     twiml: str | None
     fallback_url: str | None
     fallback_method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Happening):
+    """Something about the audio of a leg: its streams, its recordings, what is said on it."""
+
+    leg: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechBegan(Heard):
+    """The far end began to speak; `listen` is the voice node's name for what was asked."""
+
+    listen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechSoFar(Heard):
+    """What is understood until now; `number` counts from 0."""
+
+    listen: str
+    text: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechOver(Heard):
+    """What was said, "" for nothing that is understood; or the recogniser failed: `code` and `reason`."""
+
+    listen: str
+    text: str = ""
+    confidence: float = 0.0
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamUp(Heard):
+    """The app's WebSocket takes the stream."""
+
+    sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamDisturbed(Heard):
+    """The app does something wrong on a stream, which goes on."""
+
+    sid: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOver(Heard):
+    """It was stopped or closed; or it failed: `code` and `reason` say why."""
+
+    sid: str
+    failed: bool = False
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingWanted(Heard):
+    """REST: record the call from now on, as this sid."""
+
+    sid: str
+    wanted: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingSteered(Heard):
+    """REST: pause (`skip`: leave the pause out, else it is silence), go on, or end."""
+
+    sid: str
+    to: Literal["paused", "in-progress", "stopped"]
+    skip: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamWanted(Heard):
+    """REST: stream the call from now on, as this sid."""
+
+    sid: str
+    wanted: StartStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamUnwanted(Heard):
+    """REST: end this stream."""
+
+    sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entered(Heard):
+    """A dialled application's document may run on the leg: where it is."""
+
+    url: str
+    method: str
+    fallback_url: str | None
+    fallback_method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Happening):
+    """A conference or queue tells a leg that is in it. `ticket`: of the stay that it is about."""
+
+    leg: str
+    ticket: str
+    event: Event | None = None
+    """for the leg's program; None when only its sound changes"""
+    seat: Mapping[str, Any] | None = None
+    """how it is heard in a conference's mix"""
+    digits: str = ""
+    """keys that the other call's far end pressed"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoke(Happening):
+    """A leg in a conference began or ceased to speak."""
+
+    leg: str
+    speaking: bool

@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Update, select, update
 
 from callrouter.calls import happenings as h
-from callrouter.calls import routing
+from callrouter.calls import ringing, routing
 from callrouter.calls.dispatch import Done, Executor, Later
 from callrouter.calls.engine import Engine
 from callrouter.calls.live import NO_CARRIER, gone, live
@@ -79,8 +79,10 @@ class Legs:
 
     async def ringback(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
         """The caller was answered already, so the ringing that it hears is ours."""
+        payload = row["payload"]
+        tone = ringing.tone(payload.get("country"), payload.get("to", ""))
         if not session.joined_to(leg):
-            await self._voice.request("leg.play", request_id=row["id"], leg=leg.call_sid, tone="ringback")
+            await self._voice.request("leg.play", request_id=row["id"], leg=leg.call_sid, tone=tone)
         return Done()
 
     async def answer(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
@@ -155,11 +157,7 @@ class Legs:
             )
             return Done(gone)
         offer = await self._voice.request("leg.create", request_id=row["id"], leg=leg.call_sid, kind="rtp")
-        # The carrier is on the call's row before it hears of the call, so its events and our cancel find it.
-        await self._engine.persist(
-            lambda connection: _assign(connection, session.account_sid, leg.call_sid, carrier),
-            session.call_sid,
-        )
+        await assign_carrier(self._engine, session, leg, carrier)
         await self._carriers.command(
             carrier,
             leg.call_sid,
@@ -288,9 +286,12 @@ CLIENT_CODES = {
 """What a client's SDK is told when its call ends for one of these; else it just ends."""
 
 
-def _assign(connection: Connection, account_sid: str, call_sid: str, carrier: str) -> None:
-    connection.execute(
-        update(Call)
-        .where(Call.account_sid == account_sid, Call.sid == call_sid)
-        .values(carrier=carrier, carrier_call_id=call_sid)
-    )
+async def assign_carrier(engine: Engine, session: CallSession, leg: Leg, carrier: str) -> None:
+    """It is on the call's row before it hears of the call, so its events and our cancel find it."""
+    mine = (Call.account_sid == session.account_sid, Call.sid == leg.call_sid)
+    assign = update(Call).where(*mine).values(carrier=carrier, carrier_call_id=leg.call_sid)
+    await engine.persist(lambda connection: _run(connection, assign), session.call_sid)
+
+
+def _run(connection: Connection, statement: Update) -> None:
+    connection.execute(statement)

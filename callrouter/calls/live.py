@@ -20,24 +20,36 @@ PRESENCE_FAULT = 20503
 NO_CARRIER = 13224
 
 Work = Callable[[OutboxRow, CallSession, Leg], Awaitable[Done]]
+Failed = Callable[[OutboxRow, Leg, Exception, float], Done]
+"""What becomes of an entry that the leg's peer refused, or did not take in time."""
 
 
-def live(engine: Engine, work: Work) -> Executor:
+def end_leg(row: OutboxRow, leg: Leg, error: Exception, at: float) -> Done:
+    return Done(gone(leg, error, at))
+
+
+def live(
+    engine: Engine,
+    work: Work,
+    *,
+    failed: Failed = end_leg,
+    too_late: Callable[[OutboxRow], Done] = lambda row: Done(),
+) -> Executor:
     """The executor that does this work for a leg while it lives, with a few tries."""
 
     async def execute(row: OutboxRow) -> Done:
         session = engine.session(row["call_sid"])
         leg = session.legs.get(row["payload"]["leg"]) if session else None
         if session is None or leg is None or not leg.live:
-            return Done()
+            return too_late(row)
         try:
             return await work(row, session, leg)
         except (VoiceUnavailable, CarrierUnavailable, PresenceUnavailable) as error:
             if row["attempts"] < len(PAUSES):
                 raise Later(PAUSES[row["attempts"]]) from error
-            return Done(gone(leg, error, engine.now()))
+            return failed(row, leg, error, engine.now())
         except (VoiceError, CarrierRefused, PresenceRefused) as error:
-            return Done(gone(leg, error, engine.now()))
+            return failed(row, leg, error, engine.now())
         except CallUnknown:
             # Its device hung up, or was lost before the presence server knew whose call it is.
             return Done(h.Gone(at=engine.now(), leg=leg.name, cause=Cause.CANCELED))

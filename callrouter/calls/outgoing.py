@@ -10,9 +10,10 @@ from sqlalchemy import Connection, case, update
 
 from callrouter.calls.session import OWN, CallSession, Departure, Leg
 from callrouter.calls.status import Status
+from callrouter.calls.stay import Stay
 from callrouter.models import Account
 from foundation.sids import CALL, new_sid
-from instructions.commands import StatusCallback
+from instructions.commands import Record, SipTarget, StatusCallback
 from instructions.interpreter import new_session
 
 LONGEST_QUEUE = 24 * 3600
@@ -26,7 +27,7 @@ class Placement:
     account_sid: str
     from_: str
     to: str
-    """E.164, or `client:identity`"""
+    """E.164, `client:identity`, or a SIP URI"""
     url: str | None
     method: str = "POST"
     twiml: str | None = None
@@ -42,6 +43,12 @@ class Placement:
     application_sid: str | None = None
     warnings: tuple[tuple[int, str], ...] = ()
     """codes and messages, of what is asked for in vain"""
+    record: Record | None = None
+    """how it is recorded from its answer on"""
+    sip: SipTarget | None = None
+    """set for a call to a SIP address"""
+    guest: bool = False
+    """it is placed to bring its far side into a conference"""
     call_sid: str = field(default_factory=lambda: new_sid(CALL))
 
 
@@ -72,6 +79,7 @@ def outgoing_call(placement: Placement, due_at: float) -> CallSession:
         identity=identity if kind == "client" else "",
         send_digits=placement.send_digits,
         callback=placement.callback,
+        stay=Stay(kind="guest") if placement.guest else None,
     )
     program = new_session(
         url=placement.url,
@@ -88,6 +96,8 @@ def outgoing_call(placement: Placement, due_at: float) -> CallSession:
         time_limit=placement.time_limit,
         parameters=placement.parameters,
         warnings=placement.warnings,
+        record=placement.record,
+        sip=placement.sip,
     )
     application = placement.application_sid
     return CallSession(

@@ -55,7 +55,33 @@ def status_callback(session: CallSession, leg: Leg, at: float) -> Parameters:
     if leg.status.final:
         seconds = duration(leg, at)
         parameters |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60))}
+        if sid := placed_recording(session, leg):
+            parameters |= recorded(session, sid, at)
     return parameters
+
+
+def placed_recording(session: CallSession, leg: Leg) -> str | None:
+    """The recording that was asked for when this call was placed: status callbacks tell of no other."""
+    return next(
+        (sid for sid, r in session.recordings.items() if r.leg == leg.name and r.source == "OutboundAPI"),
+        None,
+    )
+
+
+def recorded(session: CallSession, sid: str, at: float) -> Parameters:
+    """What a request says of a recording. Its duration is a guess while it goes on."""
+    found = session.recordings[sid]
+    seconds = found.seconds if found.seconds is not None else max(0, round(at - found.started_at))
+    return {
+        "RecordingSid": sid,
+        "RecordingUrl": recording_path(session.account_sid, sid),
+        "RecordingDuration": str(seconds),
+    }
+
+
+def recording_path(account_sid: str, sid: str) -> str:
+    """Where REST has it; a webhook is told the whole URL."""
+    return f"/{API_VERSION}/Accounts/{account_sid}/Recordings/{sid}"
 
 
 def duration(leg: Leg, ended_at: float) -> int:

@@ -4,24 +4,26 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import parameters
-from callrouter.calls.draft import Change, Entry
+from callrouter.calls.asides import apart
+from callrouter.calls.dialling import local_name
+from callrouter.calls.draft import Entry
+from callrouter.calls.queueing import Queueing
 from callrouter.calls.session import OWN, CallSession, Leg
-from callrouter.calls.sounding import Sounding
-from callrouter.calls.status import SIP_CODES, Cause, Status
+from callrouter.calls.status import SIP_CODES, Cause, ending
+from callrouter.calls.stay import leg_of
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import advance, new_session
 from instructions.outcomes import Role
 
 
-class Program(Sounding):
+class Program(Queueing):
     """Runs the programs of a session's legs; `rang_out`: a timer is what happened."""
 
     def __init__(
         self, session: CallSession, at: float, new_sid: Callable[[], str], *, rang_out: bool
     ) -> None:
-        super().__init__(session, at)
-        self.new_sid = new_sid
+        super().__init__(session, at, new_sid)
         self.rang_out = rang_out
 
     def tell(self, program: str, event: e.Event) -> None:
@@ -34,10 +36,10 @@ class Program(Sounding):
             self.do(program, command)
 
     def do(self, program: str, command: c.Command) -> None:
-        leg = self.session.legs[program]
+        leg = self.session.legs[leg_of(program)]
         match command:
             case c.Fetch():
-                self.fetch(leg, command)
+                self.fetch(leg, program, command)
             case c.Answer():
                 self.line("router", self.face(leg), "answer")
                 self.send("answer", leg)
@@ -62,6 +64,8 @@ class Program(Sounding):
                 self.keep(dialled)
                 self.line("router", self.face(dialled), "connected")
                 self.send("bridge", dialled, legs=[leg.call_sid, dialled.call_sid])
+                if dialled.application:
+                    self.send("enter", dialled)
             case c.SetTimer(timer=timer, seconds=seconds):
                 self.timers[f"{program}|{timer}"] = self.at + seconds
             case c.CancelTimer(timer=timer):
@@ -70,75 +74,63 @@ class Program(Sounding):
                 self.note(code, "1", _at_line(message, line), leg, url)
             case c.Fault(code=code, message=message, line=line, url=url):
                 self.note(code, "0", _at_line(message, line), leg, url)
-            case c.Play() | c.StopSounds() | c.Record() | c.StopRecording():
+            case c.Play(sound_id=name) if program != leg.name:
+                self.sound(leg, replace(command, sound_id=apart(program, name)))
+            case c.Play() | c.StopSounds() | c.Record() | c.StopRecording() | c.Echo() | c.StopEcho():
                 self.sound(leg, command)
+            case c.StartStream() | c.StopStream():
+                self.stream(leg, program, command)
+            case c.Listen() | c.StopListening():
+                self.listen(leg, program, command)
+            case c.RunAside():
+                self.run_aside(leg, command)
+            case c.StopAside():
+                self.stop_aside(leg)
+            case c.JoinConference():
+                self.join_conference(leg, command)
+            case c.LeaveConference():
+                self.leave_conference(leg)
+            case c.JoinQueue() | c.TakeFromQueue():
+                self.join_queue(leg, command)
+            case c.ConnectQueued():
+                self.connect_queued(leg)
+            case c.LeaveQueue() | c.StopTaking():
+                self.leave_queue(leg)
+            case c.Finish(reason=reason) if program in self.session.asides:
+                self.aside_over(program, reason)
             case c.Finish(reason=reason):
                 self.finish(leg, reason)
 
-    def fetch(self, leg: Leg, command: c.Fetch) -> None:
-        extra = dict(command.params)
+    def fetch(self, leg: Leg, program: str, command: c.Fetch) -> None:
+        extra, waits_for = dict(command.params), self.until_over(None)
         if command.leg is not None:
             dialled = self.dialled(leg, command.leg)
             extra["DialCallSid"] = dialled.call_sid
             if dialled.ended_because in SIP_CODES and not dialled.answered:
                 extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
         if command.recording is not None:
-            extra |= self.recording_parameters(leg, command.recording)
-        first = self.session.first_parameters if leg.name == OWN else {}
+            told, waits_for = self.recording_parameters(leg, command.recording)
+            extra |= told
+        first = self.session.first_parameters if leg.name == OWN else leg.first_parameters
+        if aside := self.session.asides.get(program):
+            first = aside.parameters
         values = {**first, **parameters.standard(self.session, leg), **extra}
         self.line("router", "app", f"{command.method} {command.url}", parameters=values)
         self.outbox.append(
             Entry(
                 kind="fetch",
-                lane=f"fetch:{leg.call_sid}",
+                lane=f"fetch:{leg.call_sid}{program.removeprefix(leg.name)}",
                 payload={
-                    "program": leg.name,
+                    "program": program,
                     "fetch": command.fetch,
                     "url": command.url,
                     "method": command.method,
                     "parameters": values,
                     "cookies": list(self.session.cookies),
+                    **waits_for,
+                    **({"queue": leg.call_sid} if aside and aside.queue else {}),
                 },
             )
-        )
-
-    def dialled(self, dialler: Leg, name: str) -> Leg:
-        """The leg that this one's program calls so: each program counts its legs from the start."""
-        return self.session.legs[self.full_name(dialler, name)]
-
-    def full_name(self, dialler: Leg, name: str) -> str:
-        return name if dialler.name == OWN else f"{[*self.session.legs].index(dialler.name)}.{name}"
-
-    def start(self, own: Leg, command: c.StartLeg) -> None:
-        client = isinstance(command.noun, c.ClientTarget)
-        target = (
-            f"client:{command.noun.identity}"
-            if isinstance(command.noun, c.ClientTarget)
-            else command.noun.number
-        )
-        leg = Leg(
-            name=self.full_name(own, command.leg),
-            dialled_by=own.name,
-            call_sid=self.new_sid(),
-            direction="outbound-dial",
-            from_=command.caller_id or own.from_,
-            to=target,
-            status=Status.QUEUED,
-            identity=command.noun.identity if isinstance(command.noun, c.ClientTarget) else "",
-            send_digits="" if isinstance(command.noun, c.ClientTarget) else command.noun.send_digits or "",
-            callback=command.status_callback,
-        )
-        self.keep(leg)
-        self.changes.append(Change(leg=leg, new=True))
-        self.call_back(leg)
-        self.line("router", self.face(leg), "dial", call_sid=leg.call_sid, timeout=command.timeout)
-        self.send("ringback" if own.answered else "ring", own)
-        self.send(
-            "start.client" if client else "start.carrier",
-            leg,
-            timeout=command.timeout,
-            caller_id_given=command.caller_id is not None,
-            parameters=list(command.noun.parameters) if isinstance(command.noun, c.ClientTarget) else [],
         )
 
     def finish(self, leg: Leg, reason: c.FinishReason) -> None:
@@ -153,17 +145,19 @@ class Program(Sounding):
             failed = reason is c.FinishReason.APPLICATION_ERROR
             cause = Cause.APPLICATION_ERROR if failed else Cause.NORMAL if leg.answered else Cause.NO_ANSWER
             self.end(self.session.legs[leg.name], cause, tell_far=True)
+            if leg.application:  # whose caller hears of the end of its document
+                ended = e.LegEnded(at=self.at, leg=local_name(leg), status=e.LegStatus.COMPLETED)
+                self.tell(leg.dialled_by, ended)
 
     def end(self, leg: Leg, cause: Cause, *, tell_far: bool, reason: str = "", detail: str = "") -> None:
+        if leg.live:
+            if aside := self.session.aside_on(leg.name):
+                self.drop_aside(aside)
+            leg = self.vacate(leg, call_status=ending(cause, leg.answered).value)
         super().end(leg, cause, tell_far=tell_far, reason=reason, detail=detail)
         if leg.name != OWN and leg.name in self.session.programs:
             self.tell(leg.name, e.HungUp(at=self.at))
             self.session = self.session.with_program(leg.name, None)
-
-
-def local_name(leg: Leg) -> str:
-    """What the program that dialled the leg calls it."""
-    return leg.name.rpartition(".")[2]
 
 
 def _at_line(message: str, line: int | None) -> str:

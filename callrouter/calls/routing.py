@@ -80,6 +80,12 @@ def carrier_for(connection: Connection, account_sid: str, from_: str) -> str | N
     return connection.execute(active.order_by(Carrier.date_created).limit(1)).scalar()
 
 
+def sip_carrier(connection: Connection) -> str | None:
+    """The oldest active carrier that takes calls to SIP addresses."""
+    active = select(Carrier.name).where(Carrier.status == "active", Carrier.sip)
+    return connection.execute(active.order_by(Carrier.date_created).limit(1)).scalar()
+
+
 def may_show(connection: Connection, account_sid: str, caller_id: str, inherited: tuple[str, ...]) -> bool:
     """Whether a call to a phone may carry this caller id: our own From or To, or a number owned or verified (13214)."""
     if caller_id in inherited:

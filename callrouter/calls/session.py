@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from callrouter.calls.running import Listening, Recording, Stream, listening_from_json, stream_from_json
 from callrouter.calls.status import Status
+from callrouter.calls.stay import Aside, Stay, leg_of
 from instructions import snapshot
-from instructions.commands import StatusCallback
+from instructions.commands import Record, RecordingCallback, SipTarget, StatusCallback
 from instructions.state import State
 
 SCHEMA = 1
@@ -45,6 +47,10 @@ class Leg:
     """devices that refused or vanished; one may do so before we know which of them ring"""
     vanished: bool = False
     """one of those lost its connection for good: nobody can say that it would have refused"""
+    application: str = ""
+    """set for a leg that is dialled into an application: it has no far end but the caller"""
+    first_parameters: Mapping[str, str] = field(default_factory=dict)
+    """of the first request of a dialled application"""
     send_digits: str = ""
     """keys to press once it is answered"""
     callback: StatusCallback | None = None
@@ -55,6 +61,8 @@ class Leg:
     bridged: bool = False
     dialled_by: str = ""
     """the leg whose program dialled this one; a dialled leg may be given a program of its own by REST"""
+    stay: Stay | None = None
+    """the conference or queue that it is in"""
 
     @property
     def live(self) -> bool:
@@ -71,18 +79,6 @@ class Leg:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording:
-    """What a program records, or has recorded."""
-
-    leg: str
-    name: str
-    """what the program calls it"""
-    started_at: float
-    seconds: int | None = None
-    """None: it goes on"""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Departure:
     """How a call that was placed by REST leaves for its far side. Times are Unix seconds."""
 
@@ -95,6 +91,10 @@ class Departure:
     """for the client that is called"""
     warnings: tuple[tuple[int, str], ...] = ()
     """codes and messages, of what the request asked for in vain"""
+    record: Record | None = None
+    """how it is recorded from its answer on"""
+    sip: SipTarget | None = None
+    """set for a call to a SIP address"""
     waiting: bool = True
     """in the account's queue: nobody was called yet"""
 
@@ -113,6 +113,12 @@ class CallSession:
     cookies: tuple[Mapping[str, str], ...] = ()
     recordings: Mapping[str, Recording] = field(default_factory=dict)
     """by sid, oldest first"""
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    """those that are live, by sid"""
+    listening: Mapping[str, Listening] = field(default_factory=dict)
+    """by the key of the program that wants to know what is said"""
+    asides: Mapping[str, Aside] = field(default_factory=dict)
+    """by the key of their programs"""
     departure: Departure | None = None
     """set for a call that REST placed"""
     entries: int = 0
@@ -134,6 +140,10 @@ class CallSession:
         """Still in its account's queue."""
         return self.departure is not None and self.departure.waiting
 
+    def aside_on(self, leg: str) -> str | None:
+        """The program of the aside that runs on the leg, if one does."""
+        return next((program for program in self.asides if leg_of(program) == leg), None)
+
     def leg_of(self, call_sid: str) -> Leg | None:
         return next((leg for leg in self.legs.values() if leg.call_sid == call_sid), None)
 
@@ -151,6 +161,15 @@ class CallSession:
                     return other if other.live else None
         return None
 
+    def recorded(self, leg: Leg) -> str | None:
+        """The sid of the recording of this call that goes on, if one does."""
+        running = (
+            sid
+            for sid, one in self.recordings.items()
+            if one.leg == leg.name and one.of_call and one.seconds is None and not one.stopping
+        )
+        return next(running, None)
+
     def with_leg(self, leg: Leg) -> "CallSession":
         return replace(self, legs={**self.legs, leg.name: leg})
 
@@ -167,7 +186,10 @@ def dumps(session: CallSession) -> str:
             "schema": SCHEMA,
             "legs": [vars(leg) for leg in session.legs.values()],
             "programs": {name: snapshot.state_to_json(state) for name, state in session.programs.items()},
-            "recordings": {name: vars(recording) for name, recording in session.recordings.items()},
+            "recordings": session.recordings,
+            "streams": session.streams,
+            "listening": session.listening,
+            "asides": session.asides,
             "departure": session.departure,
             **values,
         }
@@ -184,7 +206,10 @@ def loads(text: str) -> CallSession:
     return CallSession(
         legs={leg.name: leg for leg in legs},
         programs={name: snapshot.state_from_json(state) for name, state in data["programs"].items()},
-        recordings={name: Recording(**value) for name, value in data.get("recordings", {}).items()},
+        recordings={sid: Recording(**value) for sid, value in data.get("recordings", {}).items()},
+        streams={sid: stream_from_json(value) for sid, value in data.get("streams", {}).items()},
+        listening={key: listening_from_json(value) for key, value in data.get("listening", {}).items()},
+        asides={key: Aside(**value) for key, value in data.get("asides", {}).items()},
         departure=_departure(data.get("departure")),
         **{**values, "cookies": tuple(values["cookies"])},
     )
@@ -208,14 +233,31 @@ def _departure(data: dict[str, Any] | None) -> Departure | None:
     if data is None:
         return None
     pairs = {name: tuple(map(tuple, data[name])) for name in ("parameters", "warnings")}
-    return Departure(**{**data, **pairs})
+    return Departure(**{**data, **pairs, "record": _record(data.get("record")), "sip": _sip(data.get("sip"))})
+
+
+def _record(data: dict[str, Any] | None) -> Record | None:
+    if data is None:
+        return None
+    callback = data["callback"]
+    return Record(
+        **{
+            **data,
+            "callback": callback and RecordingCallback(**{**callback, "events": tuple(callback["events"])}),
+        }
+    )
+
+
+def _sip(data: dict[str, Any] | None) -> SipTarget | None:
+    return None if data is None else SipTarget(**{**data, "headers": tuple(map(tuple, data["headers"]))})
 
 
 def _leg(data: dict[str, Any]) -> Leg:
-    callback = data["callback"]
+    callback, stay = data["callback"], data.get("stay")
     return Leg(
         **{
             **data,
+            "stay": stay and Stay(**stay),
             "status": Status(data["status"]),
             "endpoints": tuple(data["endpoints"]),
             "declined": tuple(data["declined"]),

@@ -1,23 +1,24 @@
 """What a program has its own leg say and record: entries for the voice node, and rows of recordings."""
 
-import hashlib
 from dataclasses import asdict, replace
 
-from callrouter.calls import recordings
+from callrouter.calls import parameters, recordings
 from callrouter.calls.draft import Draft, Entry, NewRecording
-from callrouter.calls.parameters import Parameters
-from callrouter.calls.session import Leg, Recording
+from callrouter.calls.running import Recording
+from callrouter.calls.session import Leg
 from foundation.sids import RECORDING
 from instructions import commands as c
 
 LONGEST_LINE = 80
 """Characters of a spoken text in the ladder."""
 
+Sounds = c.Play | c.StopSounds | c.Record | c.StopRecording | c.Echo | c.StopEcho
+
 
 class Sounding(Draft):
     """The part of a draft that is about sound."""
 
-    def sound(self, leg: Leg, command: c.Play | c.StopSounds | c.Record | c.StopRecording) -> None:
+    def sound(self, leg: Leg, command: Sounds) -> None:
         match command:
             case c.Play(sound_id=sound_id, sound=sound, loop=loop):
                 self.line("router", self.face(leg), _words(sound))
@@ -26,24 +27,30 @@ class Sounding(Draft):
             case c.StopSounds():
                 self.send("stop", leg)
             case c.Record():
-                self.record(leg, command)
+                self.record(leg, self.media_sid(RECORDING), command)
             case c.StopRecording(recording=name):
                 if sid := self.recording_sid(leg, name):
-                    self.send("record.stop", leg, recording=sid)
+                    self.stop_recording(leg, sid)
+            case c.Echo() | c.StopEcho():
+                on = isinstance(command, c.Echo)
+                self.line("router", self.face(leg), "echo" if on else "no echo any more")
+                self.send("echo", leg, on=on)
 
-    def record(self, leg: Leg, command: c.Record) -> None:
-        """The sid follows from the session and the entry's number: a history can be replayed."""
-        stem = f"{self.session.call_sid}.{self.session.commands + len(self.outbox)}"
-        sid = RECORDING + hashlib.sha256(stem.encode()).hexdigest()[:32]
-        self._keep(sid, Recording(leg=leg.name, name=command.recording, started_at=self.at))
+    def record(self, leg: Leg, sid: str, wanted: c.Record) -> None:
+        running = Recording(leg=leg.name, name=wanted.recording, started_at=self.at, source=wanted.source)
+        self.keep_recording(sid, running)
         self.line(self.face(leg), "router", "is recorded", recording=sid)
-        self.recordings.append(
-            NewRecording(sid=sid, call_sid=leg.call_sid, source="RecordVerb", callback=command.callback)
-        )
-        callback = command.callback
-        if callback and "in-progress" in callback.events:
+        self.recordings.append(NewRecording(sid=sid, call_sid=leg.call_sid, wanted=wanted))
+        callback = wanted.callback
+        if callback and recordings.IN_PROGRESS in callback.events:
             told = recordings.callback(
-                self.session.account_sid, leg.call_sid, sid, source="RecordVerb", started_at=self.at
+                self.session.account_sid,
+                leg.call_sid,
+                sid,
+                source=wanted.source,
+                started_at=self.at,
+                channels=wanted.channels,
+                track=wanted.track,
             )
             payload = {"call_sid": leg.call_sid, "url": callback.url, "method": callback.method}
             entry = Entry(kind="callback", lane=f"recording:{sid}", payload={**payload, "parameters": told})
@@ -52,33 +59,33 @@ class Sounding(Draft):
             "record",
             leg,
             recording=sid,
-            silence=command.silence,
-            max_length=command.max_length,
-            beep=command.beep,
-            trim=command.trim,
+            silence=wanted.silence,
+            max_length=wanted.max_length,
+            beep=wanted.beep,
+            trim=wanted.trim,
+            track=wanted.track,
+            channels=wanted.channels,
         )
 
+    def stop_recording(self, leg: Leg, sid: str) -> None:
+        self.keep_recording(sid, replace(self.session.recordings[sid], stopping=True))
+        self.send("record.stop", leg, recording=sid)
+
     def recording_over(self, leg: Leg, sid: str, seconds: int) -> str | None:
-        """The name that the program gave the recording; None when it is none of this session's."""
+        """The name that the program gave the recording; None when none of its waits for it."""
         found = self.session.recordings.get(sid)
         if found is None:
             return None
-        self._keep(sid, replace(found, seconds=seconds))
+        self.keep_recording(sid, replace(found, seconds=seconds))
         self.line("router", self.face(leg), f"recorded {seconds} s", recording=sid)
-        return found.name
+        return found.name or None
 
-    def recording_parameters(self, leg: Leg, name: str) -> Parameters:
-        """What an `action` is told; a caller who has just hung up is being recorded still, as far as we know."""
+    def recording_parameters(self, leg: Leg, name: str) -> tuple[parameters.Parameters, dict[str, str]]:
+        """What an `action` is told, and for which recording the request waits."""
         sid = self.recording_sid(leg, name)
         if sid is None:
-            return {}
-        found = self.session.recordings[sid]
-        seconds = found.seconds if found.seconds is not None else max(0, round(self.at - found.started_at))
-        return {
-            "RecordingSid": sid,
-            "RecordingUrl": recordings.path(self.session.account_sid, sid),
-            "RecordingDuration": str(seconds),
-        }
+            return {}, {}
+        return parameters.recorded(self.session, sid, self.at), self.until_over(sid)
 
     def recording_sid(self, leg: Leg, name: str) -> str | None:
         found = [
@@ -86,7 +93,7 @@ class Sounding(Draft):
         ]
         return found[-1] if found else None
 
-    def _keep(self, sid: str, recording: Recording) -> None:
+    def keep_recording(self, sid: str, recording: Recording) -> None:
         self.session = replace(self.session, recordings={**self.session.recordings, sid: recording})
 
 
@@ -98,3 +105,5 @@ def _words(sound: c.Sound) -> str:
             return f"play {url}"
         case c.Keys(digits=digits):
             return f"play keys {digits}"
+        case c.Music():
+            return "play hold music"

@@ -2,6 +2,8 @@
 
 from urllib.parse import urlencode
 
+import structlog
+
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Executor
 from callrouter.calls.engine import Engine
@@ -11,6 +13,8 @@ from callrouter.calls.store import OutboxRow
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError
 
+log = structlog.get_logger(__name__)
+
 
 class Sounds:
     """Executors. The voice node's requests carry the entry's id, so each may run twice."""
@@ -19,13 +23,13 @@ class Sounds:
         self._engine = engine
         self._voice = voice
         self._media = f"{media_base}/v1/Accounts"
+        self._music = f"{media_base}/v1/music"
 
     def executors(self) -> dict[str, Executor]:
         return {
             "play": live(self._engine, self.play),
             "stop": live(self._engine, self.stop),
-            "record": live(self._engine, self.record),
-            "record.stop": live(self._engine, self.stop_recording),
+            "echo": live(self._engine, self.echo, failed=_shrug),
         }
 
     async def play(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
@@ -55,27 +59,14 @@ class Sounds:
         await self._voice.request("leg.stop", request_id=row["id"], leg=leg.call_sid)
         return Done()
 
-    async def record(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
-        payload = row["payload"]
-        trim = urlencode({"channels": 1, "trim": int(payload["trim"])})
-        fields = ("recording", "silence", "max_length", "beep", "trim")
-        await self._voice.request(
-            "leg.record",
-            request_id=row["id"],
-            leg=leg.call_sid,
-            upload=f"{self._media}/{session.account_sid}/recordings/{payload['recording']}?{trim}",
-            **{name: payload[name] for name in fields},
-        )
-        return Done()
-
-    async def stop_recording(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
-        await self._voice.request(
-            "leg.record_stop", request_id=row["id"], leg=leg.call_sid, recording=row["payload"]["recording"]
-        )
+    async def echo(self, row: OutboxRow, session: CallSession, leg: Leg) -> Done:
+        await self._voice.request("leg.echo", request_id=row["id"], leg=leg.call_sid, on=row["payload"]["on"])
         return Done()
 
     def _address(self, account_sid: str, sound: dict[str, str]) -> str:
         """Where the media service has the sound: the question is the address (MD-1)."""
+        if sound["kind"] == "music":
+            return self._music
         if sound["kind"] == "file":
             return f"{self._media}/{account_sid}/files?{urlencode({'url': sound['url']})}"
         speech = {
@@ -85,6 +76,12 @@ class Sounds:
             "language": sound["language"],
         }
         return f"{self._media}/{account_sid}/speech?{urlencode(speech)}"
+
+
+def _shrug(row: OutboxRow, leg: Leg, error: Exception, at: float) -> Done:
+    """The call goes on without."""
+    log.warning("not done", kind=row["kind"], call_sid=leg.call_sid, error=str(error))
+    return Done()
 
 
 def job(entry: str, sound_id: str) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import happenings as h
-from callrouter.calls.departing import DEPARTURE_TIMERS, LIMIT_TIMER, LONGEST_CALL, Departing
+from callrouter.calls.asides import together
+from callrouter.calls.departing import DEPARTURE_TIMERS, LIMIT_TIMER, LONGEST_CALL
+from callrouter.calls.dialling import local_name
 from callrouter.calls.draft import Step
-from callrouter.calls.program import local_name
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause, Status, leg_status
+from callrouter.calls.telling import Telling
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import new_session
@@ -28,11 +30,12 @@ def step(session: CallSession, happening: h.Happening, new_sid: Callable[[], str
     return stepper.finished()
 
 
-class _Stepper(Departing):
+class _Stepper(Telling):
     def end_orphans(self) -> None:
         """When its dialler is gone, a leg that no program wants any more is ended too."""
         for leg in self.session.legs.values():
-            orphan = not self.session.dialler(leg).live and leg.name not in self.session.programs
+            of_its_own = leg.name in self.session.programs and not leg.application
+            orphan = not self.session.dialler(leg).live and not of_its_own
             if leg.live and orphan:
                 self.end(leg, Cause.CANCELED, tell_far=True)
 
@@ -48,6 +51,9 @@ class _Stepper(Departing):
                 self.tell(OWN, e.Started(at=self.at))
             case h.DocumentArrived():
                 self.session = replace(self.session, cookies=happening.cookies, first_parameters={})
+                asking = self.session.legs.get(happening.program)
+                if asking is not None and asking.first_parameters:
+                    self.keep(replace(asking, first_parameters={}))
                 self.line("app", "router", "document", url=happening.url, body=_text(happening.body))
                 self.tell(
                     happening.program,
@@ -89,6 +95,9 @@ class _Stepper(Departing):
                 | h.Recorded()
                 | h.Adjusted()
                 | h.ReplaceRequested()
+                | h.Heard()
+                | h.Told()
+                | h.Spoke()
             ):
                 leg = self.session.legs.get(happening.leg)
                 if leg is not None:
@@ -115,12 +124,20 @@ class _Stepper(Departing):
                 screened = leg.name in self.session.programs
                 program, name = (leg.name, OWN) if screened else (leg.dialled_by, local_name(leg))
                 self.tell(program, e.DigitsReceived(at=self.at, leg=name, digits=digits))
+                if aside := self.session.aside_on(leg.name):
+                    self.tell(aside, e.DigitsReceived(at=self.at, leg=OWN, digits=digits))
             case h.Said(content=content):
                 self.line(self.face(leg), "router", "message", content=content)
             case h.Sounded():
                 self.sounded(leg, happening)
             case h.Recorded():
                 self.recorded(leg, happening)
+            case h.Heard():
+                self.hear(leg, happening)
+            case h.Told():
+                self.told(leg, happening)
+            case h.Spoke():
+                self.spoke(leg, happening)
             case h.Adjusted() if leg.live:
                 self.adjust(leg, happening)
             case h.EndRequested():
@@ -183,16 +200,21 @@ class _Stepper(Departing):
         hearer = self.session.joined_to(leg)
         if leg.identity and hearer is not None:
             self.send("press", hearer, digits=digits)
+        elif leg.identity and leg.stay is not None and leg.stay.peer:
+            self.send("queue.press", leg, digits=digits)
+        if leg.identity and any(one.leg == leg.name for one in self.session.streams.values()):
+            self.send("stream.press", leg, digits=digits)
 
     def sounded(self, leg: Leg, happening: h.Sounded) -> None:
+        program, sound_id = together(leg.name, happening.sound_id)
         ended = e.SoundEnded(
             at=self.at,
-            sound_id=happening.sound_id,
+            sound_id=sound_id,
             failed=happening.failed,
             code=happening.code,
             reason=happening.reason,
         )
-        self.tell(leg.name, ended)
+        self.tell(program, ended)
 
     def recorded(self, leg: Leg, happening: h.Recorded) -> None:
         name = self.recording_over(leg, happening.sid, happening.seconds)
@@ -232,6 +254,7 @@ class _Stepper(Departing):
 
     def replace_document(self, leg: Leg, request: h.ReplaceRequested) -> None:
         self.line("rest", "router", "another document", leg=leg.name, url=request.url or "")
+        self.redirected = True
         running = self.session.programs.get(leg.name)
         if running is not None and running.role is Role.CALL:
             self.tell(

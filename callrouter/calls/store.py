@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
-from callrouter.calls import recordings
+from callrouter.calls import recordings, streams
 from callrouter.calls.draft import Change, Step
 from callrouter.calls.session import CallSession, dumps
 from callrouter.calls.status import Status
@@ -116,24 +116,10 @@ class Writes:
             }
             for position, line in enumerate(step.lines, before.entries)
         ]
-        self._recordings = [
-            {
-                "account_sid": session.account_sid,
-                "sid": new.sid,
-                "call_sid": new.call_sid,
-                "source": new.source,
-                "track": "inbound",
-                "channels": 1,
-                "status": recordings.IN_PROGRESS,
-                "start_time": step.at,
-                "callback_url": new.callback.url if new.callback else None,
-                "callback_method": new.callback.method if new.callback else "POST",
-                "callback_events": " ".join(new.callback.events) if new.callback else "",
-                "date_created": step.at,
-                "date_updated": step.at,
-            }
-            for new in step.recordings
-        ]
+        self._recordings = recordings.new_rows(session.account_sid, step)
+        self._recording_states = recordings.state_rows(session.account_sid, step)
+        self._streams = streams.new_rows(session.account_sid, step)
+        self._ended_streams = streams.end_rows(session.account_sid, step)
         self._notes = [
             {
                 "account_sid": session.account_sid,
@@ -186,6 +172,9 @@ class Writes:
         later(connection, INSERT_LINE, self._lines)
         later(connection, INSERT_NOTE, self._notes)
         later(connection, recordings.INSERT_RECORDING, self._recordings)
+        later(connection, recordings.UPDATE_STATE, self._recording_states)
+        later(connection, streams.INSERT_STREAM, self._streams)
+        later(connection, streams.END_STREAM, self._ended_streams)
         later(connection, UPDATE_CALL, self._moves)
         self._write_timers(connection)
 

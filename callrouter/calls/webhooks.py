@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from callrouter.calls import endings
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Later
 from callrouter.calls.store import INSERT_DELIVERY, INSERT_WARNING, OutboxRow
 from callrouter.models import Account
+from callrouter.queues import standing
 from foundation.db import Database, later
 from foundation.keys import Keys
 from foundation.memory import Memory
@@ -24,12 +26,13 @@ from foundation.sids import NOTIFICATION, new_sid
 RETRIES = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between tries of a status callback, as Standard Webhooks has them: 75 hours in all (R5)."""
 KEPT_BODY = 64_000
+OWN_URLS = {"RecordingUrl", "TranscriptionUrl"}
 TOKEN_SECONDS = 5.0
 NAMESPACE = uuid.UUID("9c3a1e5c-53cf-4d5f-8ce2-6a17f2a5d0e1")
 
 
 class Webhooks:
-    """Executors of `fetch` and `callback`."""
+    """Executors of `fetch`, `callback` and `partial`."""
 
     def __init__(
         self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float], base_url: str
@@ -44,7 +47,7 @@ class Webhooks:
 
     async def fetch(self, row: OutboxRow) -> Done:
         """Asks the app what to do; any failure becomes a code that the document's fallback is tried for."""
-        row = self._whole(row)
+        row = await self._standing(await self._whole(row))
         wanted = row["payload"]
         began = time.monotonic()
         asked = {"program": wanted["program"], "fetch": wanted["fetch"]}
@@ -74,32 +77,63 @@ class Webhooks:
 
     async def call_back(self, row: OutboxRow) -> Done:
         """Delivers a status callback, at least once, for up to 75 hours; a 4xx is the app's final word."""
-        row = self._whole(row)
-        began = time.monotonic()
-        try:
-            response = await self._request(row, CALLBACK_MAX_BYTES, ())
-        except OutboundError as error:
-            reason, record = str(error.reason), self._record(row, "status-callback", began, error=error)
-        else:
-            record = self._record(row, "status-callback", began, response=response)
-            if response.ok:
-                return Done(also=record)
-            reason = f"it answered {response.status}"
-            if response.status < 500 and response.status != 429:
-                return Done(also=_both(record, self._warn(row, reason)))
+        row = await self._whole(row)
+        response, record, reason = await self._tell(row, "status-callback")
+        if not reason:
+            return Done(also=record)
+        if response is not None and response.status < 500 and response.status != 429:
+            return Done(also=_both(record, self._warn(row, reason)))
         warning = self._warn(row, reason) if row["attempts"] == 0 else None
         if row["attempts"] >= len(RETRIES):
             return Done(also=_both(record, warning))
         delay = RETRIES[row["attempts"]] * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         raise Later(delay, aside=True, also=_both(record, warning))
 
-    def _whole(self, row: OutboxRow) -> OutboxRow:
-        """The entry with whole URLs: calls do not know where REST is reached."""
-        parameters = row["payload"]["parameters"]
-        if not parameters.get("RecordingUrl", "").startswith("/"):
+    async def tell_once(self, row: OutboxRow) -> Done:
+        """Tells the app of something that is old in a moment: nobody waits for its answer, and once is enough."""
+        _, record, reason = await self._tell(row, "partial-result")
+        return Done(also=_both(record, self._warn(row, reason) if reason else None))
+
+    async def _tell(
+        self, row: OutboxRow, kind: str
+    ) -> tuple[OutboundResponse | None, Callable[[Connection], None], str]:
+        """The answer, its record, and why it will not do."""
+        began = time.monotonic()
+        try:
+            response = await self._request(row, CALLBACK_MAX_BYTES, ())
+        except OutboundError as error:
+            return None, self._record(row, kind, began, error=error), str(error.reason)
+        record = self._record(row, kind, began, response=response)
+        return response, record, "" if response.ok else f"it answered {response.status}"
+
+    async def _whole(self, row: OutboxRow) -> OutboxRow:
+        """The entry with whole URLs: calls do not know where REST is reached. And with how long a recording became."""
+        payload = row["payload"]
+        ours = OWN_URLS & payload["parameters"].keys()
+        if not ours:
             return row
-        url = self._base_url + parameters["RecordingUrl"]
-        return {**row, "payload": {**row["payload"], "parameters": {**parameters, "RecordingUrl": url}}}
+        parameters = dict(payload["parameters"])
+        for name in ours:
+            if parameters[name].startswith("/"):
+                parameters[name] = self._base_url + parameters[name]
+        if sid := payload.get("recording"):
+            seconds = await endings.duration(self._database, row["account_sid"], sid)
+            if seconds is not None:
+                parameters["RecordingDuration"] = str(seconds)
+        return {**row, "payload": {**payload, "parameters": parameters}}
+
+    async def _standing(self, row: OutboxRow) -> OutboxRow:
+        """The entry with how its queue stands by now, when a caller who waits in one asks."""
+        payload = row["payload"]
+        if "queue" not in payload:
+            return row
+
+        def read() -> dict[str, str]:
+            with self._database.read() as connection:
+                return standing.parameters(connection, row["account_sid"], payload["queue"], self._now())
+
+        parameters = {**payload["parameters"], **await asyncio.to_thread(read)}
+        return {**row, "payload": {**payload, "parameters": parameters}}
 
     async def _request(self, row: OutboxRow, max_bytes: int, cookies: Any) -> OutboundResponse:
         wanted = row["payload"]
@@ -107,14 +141,16 @@ class Webhooks:
             url=wanted["url"],
             method=wanted["method"],
             params=tuple(wanted["parameters"].items()),
-            auth_token=await self._token(row["account_sid"]),
+            auth_token=await self.token(row["account_sid"]),
             cookies=cookies,
             idempotency_token=str(uuid.uuid5(NAMESPACE, row["id"])),
             max_bytes=max_bytes,
+            glance_at="audio/",  # the sound itself is fetched by its URL when it is played
         )
         return await self._pool.fetch(row["account_sid"], request)
 
-    async def _token(self, account_sid: str) -> str:
+    async def token(self, account_sid: str) -> str:
+        """The account's auth token, which signs what we send to its apps."""
         token = self._tokens.known(account_sid) or await asyncio.to_thread(self._tokens, account_sid)
         assert token is not None
         return token

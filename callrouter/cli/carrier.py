@@ -21,15 +21,16 @@ def carrier() -> None:
 @carrier.command()
 @click.argument("name")
 @click.option("--control-url", required=True, help="Where the carrier takes our commands.")
+@click.option("--sip", is_flag=True, help="It also takes calls to SIP addresses.")
 @json_option
 @click.pass_obj
-def create(deployment: Deployment, name: str, control_url: str, as_json: bool) -> None:
+def create(deployment: Deployment, name: str, control_url: str, sip: bool, as_json: bool) -> None:
     """Makes a carrier known and prints its secret, this once."""
     secret, sid, now = _new_secret(), new_sid(CARRIER), deployment.now()
     sealed = deployment.keys.seal(secret)
     made = deployment.write(
         lambda c: carriers.create(
-            c, name=name, sid=sid, control_url=control_url, secret_sealed=sealed, now=now
+            c, name=name, sid=sid, control_url=control_url, secret_sealed=sealed, now=now, sip=sip
         )
     )
     print_one({**public(made), "secret": secret}, as_json)
@@ -58,13 +59,21 @@ def show(deployment: Deployment, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--control-url")
 @click.option("--enable", is_flag=True, help="Takes a disabled carrier into use again.")
+@click.option("--sip/--no-sip", default=None, help="Whether it also takes calls to SIP addresses.")
 @json_option
 @click.pass_obj
-def update(deployment: Deployment, name: str, control_url: str | None, enable: bool, as_json: bool) -> None:
+def update(
+    deployment: Deployment,
+    name: str,
+    control_url: str | None,
+    enable: bool,
+    sip: bool | None,
+    as_json: bool,
+) -> None:
     """Changes what is given."""
     now, status = deployment.now(), Status.ACTIVE if enable else None
     changed = deployment.write(
-        lambda c: carriers.change(c, name, now=now, control_url=control_url, status=status)
+        lambda c: carriers.change(c, name, now=now, control_url=control_url, status=status, sip=sip)
     )
     print_one(public(changed), as_json)
 

@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from callrouter import models
 from callrouter.cli.db import FOLDERS
 from callrouter.cli.deployment import Deployment, sqlite_is_missing
+from callrouter.media.recognition import sphinx
+from callrouter.media.recognition.engines import NO_ENGINE as NO_RECOGNISER
 from callrouter.media.speech import espeak
 from callrouter.media.speech.engines import NO_ENGINE
 from foundation.clock import from_timestamp
@@ -129,6 +131,14 @@ def speech(settings: Settings) -> Finding:
     ):
         return Finding(check="speech", state=State.NOTE, detail=NO_ENGINE)
     return Finding(check="speech", state=State.OK, detail=f"spoken by {settings.speech_engine}")
+
+
+def recognition(settings: Settings) -> Finding:
+    """Whether <Gather input="speech"> will understand anything."""
+    engine = settings.recognition_engine
+    if engine == "none" or (engine in ("auto", "pocketsphinx") and not sphinx.installed()):
+        return Finding(check="recognition", state=State.NOTE, detail=NO_RECOGNISER)
+    return Finding(check="recognition", state=State.OK, detail=f"heard by {engine}")
 
 
 def processes(settings: Settings) -> Iterator[Finding]:

@@ -45,5 +45,6 @@ def examine(deployment: Deployment) -> list[Finding]:
         checks.clock(deployment),
         checks.certificate(settings, deployment.now()),
         checks.speech(settings),
+        checks.recognition(settings),
         *checks.processes(settings),
     ]

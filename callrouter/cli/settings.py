@@ -28,6 +28,7 @@ def effective(settings: Settings) -> dict[str, Any]:
     return shown | {
         "data_dir": str(settings.data_dir),
         "secret_keys": f"{len(settings.secret_keys)} given" if settings.secret_keys else "in data_dir",
+        "turn_secret": "given" if settings.turn_secret else "",
         "router_url": settings.router_base(),
         "presence_url": settings.presence_base(),
         "signal_host": settings.signal_name(),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from callrouter import models
@@ -134,6 +134,9 @@ def change(
         mine = models.Account.account_sid == row.account_sid
         connection.execute(update(models.Account).where(mine).values(version=row.version + 1))
         account_changed(connection, row.account_sid, row.version + 1, now)
+        if status == Status.CLOSED:  # for ever, so others may have its numbers
+            its = models.PhoneNumber.account_sid == row.account_sid
+            connection.execute(delete(models.PhoneNumber).where(its))
     return fetch(connection, account_sid)
 
 

@@ -33,6 +33,7 @@ class Carrier:
     control_url: str
     secrets_sealed: list[str] = field(repr=False)
     status: str
+    sip: bool
     date_created: float
     date_updated: float
 
@@ -50,8 +51,16 @@ def fetch(connection: Connection, name: str) -> Carrier:
 
 
 def create(
-    connection: Connection, *, name: str, sid: str, control_url: str, secret_sealed: str, now: float
+    connection: Connection,
+    *,
+    name: str,
+    sid: str,
+    control_url: str,
+    secret_sealed: str,
+    now: float,
+    sip: bool = False,
 ) -> Carrier:
+    """`sip`: it also takes calls to SIP addresses."""
     if not NAME.fullmatch(name):
         raise Refused(
             20001, "A carrier's name has at most 63 of a-z, 0-9, '-' and '_', and starts with no sign"
@@ -64,6 +73,7 @@ def create(
             sid=sid,
             control_url=_control_url(control_url),
             secrets_sealed=[secret_sealed],
+            sip=sip,
             date_created=now,
             date_updated=now,
         )
@@ -78,12 +88,15 @@ def change(
     now: float,
     control_url: str | None = None,
     status: Status | None = None,
+    sip: bool | None = None,
 ) -> Carrier:
     changes: dict[str, Any] = {"date_updated": now}
     if control_url is not None:
         changes["control_url"] = _control_url(control_url)
     if status is not None:
         changes["status"] = status
+    if sip is not None:
+        changes["sip"] = sip
     return _store(connection, name, changes)
 
 

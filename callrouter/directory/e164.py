@@ -61,6 +61,33 @@ def number_type(text: str) -> NumberType:
     }.get(kind, NumberType.LOCAL)
 
 
+class Market(StrEnum):
+    """Twilio's seven lists of numbers on offer."""
+
+    LOCAL = "Local"
+    MACHINE_TO_MACHINE = "MachineToMachine"
+    MOBILE = "Mobile"
+    NATIONAL = "National"
+    SHARED_COST = "SharedCost"
+    TOLL_FREE = "TollFree"
+    VOIP = "Voip"
+
+
+def market(text: str) -> Market:
+    """In which list a number is offered: each is in one; what the library can't tell is local."""
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(text))
+    except NumberParseException:
+        return Market.LOCAL
+    return {
+        PhoneNumberType.MOBILE: Market.MOBILE,
+        PhoneNumberType.SHARED_COST: Market.SHARED_COST,
+        PhoneNumberType.TOLL_FREE: Market.TOLL_FREE,
+        PhoneNumberType.UAN: Market.NATIONAL,
+        PhoneNumberType.VOIP: Market.VOIP,
+    }.get(kind, Market.LOCAL)
+
+
 def country(text: str) -> str | None:
     """The ISO code of the number's country, such as US; what the library can't place is in its code's main one."""
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from prometheus_client import Counter, Histogram
 
 from callrouter.media.files import Files
+from callrouter.media.music import CACHE_CONTROL, Music
+from callrouter.media.recognition.recogniser import Heard
+from callrouter.media.recognition.recognition import Recognition
 from callrouter.media.recordings import TYPES, Recordings
 from callrouter.media.shelf import Shelf
 from callrouter.media.sound import Sound
@@ -23,11 +26,14 @@ from foundation.webserver.health import Check, health
 from foundation.webserver.service import demand_service
 
 AUDIENCE = "media"
+MULAW = ("audio/basic", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/x-ulaw")
 
-REQUESTS = Counter("callrouter_media_requests_total", "Sounds asked for.", ["kind", "outcome"])
+T = TypeVar("T")
+
+REQUESTS = Counter("callrouter_media_requests_total", "Sounds and texts asked for.", ["kind", "outcome"])
 SECONDS = Histogram(
     "callrouter_media_seconds",
-    "Until the sound was there.",
+    "Until the sound or the text was there.",
     ["kind", "outcome"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60),
 )
@@ -41,7 +47,9 @@ class Parts:
     shelf: Shelf
     files: Files
     speech: Speech
+    recognition: Recognition
     recordings: Recordings
+    music: Music
     checks: dict[str, Check]
 
 
@@ -49,6 +57,7 @@ def create_app(parts: Parts) -> Flask:
     """All of the HTTP API."""
     app = Flask("media", static_folder=None)
     app.register_blueprint(_api(parts))
+    app.register_blueprint(_music(parts))
     app.register_blueprint(health(parts.checks))
     handle_errors(app)
     return app
@@ -66,7 +75,8 @@ def _api(parts: Parts) -> Blueprint:
     @api.get("/files")
     def file(account: str) -> Response:
         url = _given("url")
-        return _answer(account, _measured("file", lambda: parts.files.sound(account, url)))
+        sound = _measured("file", lambda: parts.files.sound(account, url), _how)
+        return _answer(account, sound)
 
     @api.delete("/files")
     def purge(account: str) -> Response:
@@ -87,7 +97,8 @@ def _api(parts: Parts) -> Blueprint:
             voice=request.args.get("voice", ""),
             language=request.args.get("language", ""),
         )
-        return _answer(account, _measured("speech", lambda: parts.speech.sound(account, utterance)))
+        sound = _measured("speech", lambda: parts.speech.sound(account, utterance), _how)
+        return _answer(account, sound)
 
     @api.get("/sounds/<key>")
     def sound(account: str, key: str) -> Response:
@@ -95,6 +106,26 @@ def _api(parts: Parts) -> Blueprint:
         if kept is None or "etag" not in kept.facts:
             raise ApiError(404, 20404, "This sound is not kept; ask by its text or URL.")
         return _sound(kept.body, "audio/basic", kept.facts["etag"], FOREVER)
+
+    @api.post("/recognitions")
+    def recognise(account: str) -> Response:
+        language = request.args.get("language", "")
+        hints = [hint.strip() for hint in request.args.get("hints", "").split(",") if hint.strip()]
+        partial, mulaw = _one_of("partial", {"0": False, "1": True}), _utterance()
+        ask = parts.recognition.heard
+        return _text(
+            "recognition",
+            lambda: ask(account, mulaw, language=language, hints=hints, partial=partial),
+        )
+
+    @api.post("/recordings/<sid>/transcription")
+    def transcribe(account: str, sid: str) -> Response:
+        language = request.args.get("language", "")
+        recording = parts.recordings.sound(account, _recording(sid))
+        if recording is None:
+            raise ApiError(404, 20404, f"There is no recording {sid}.")
+        ask = parts.recognition.transcribed
+        return _text("transcription", lambda: ask(account, *recording, language=language))
 
     @api.put("/recordings/<sid>")
     def put_recording(account: str, sid: str) -> tuple[Response, int]:
@@ -122,15 +153,47 @@ def _api(parts: Parts) -> Blueprint:
     return api
 
 
-def _measured(kind: str, get: Callable[[], Sound]) -> Sound:
+def _music(parts: Parts) -> Blueprint:
+    """The deployment's own, the same for every account."""
+    api = Blueprint("music", __name__, url_prefix="/v1")
+    api.before_request(demand_service(parts.keys, AUDIENCE))
+
+    @api.get("/music")
+    def music() -> Response:
+        tune = parts.music.tune()
+        return _sound(tune.body, "audio/basic", tune.etag, CACHE_CONTROL)
+
+    return api
+
+
+def _measured(kind: str, get: Callable[[], T], how: Callable[[T], str]) -> T:
     began, outcome = time.perf_counter(), "error"
     try:
-        sound = get()
-        outcome = sound.outcome.value
-        return sound
+        got = get()
+        outcome = how(got)
+        return got
     finally:
         REQUESTS.labels(kind, outcome).inc()
         SECONDS.labels(kind, outcome).observe(time.perf_counter() - began)
+
+
+def _how(sound: Sound) -> str:
+    return sound.outcome.value
+
+
+def _text(kind: str, get: Callable[[], Heard]) -> Response:
+    heard = _measured(kind, get, lambda heard: "heard" if heard.text else "nothing")
+    return jsonify(dataclasses.asdict(heard))
+
+
+def _utterance() -> bytes:
+    """The body, which is mu-law."""
+    declared = request.mimetype
+    if declared not in MULAW:
+        raise ApiError(415, 12300, f"Speech comes as audio/basic (8 kHz mu-law), not as {declared[:80]!r}.")
+    if not (mulaw := request.get_data()):
+        raise ApiError(400, 20001, "There is no sound in the request. The fault is the sender's.")
+    return mulaw
 
 
 def _answer(account: str, sound: Sound) -> Response:

@@ -1,4 +1,4 @@
-"""The media service as the router's REST asks it: recordings to hand out or delete. Sounds have URLs of their own."""
+"""The media service as the router asks it: recordings to hand out, delete, transcribe. Sounds have their own URLs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from foundation.webserver.service import ServiceToken
 
 CONNECT, READ = 1.0, 30.0
 """Seconds; a long recording is converted to MP3 while its listener waits."""
+TRANSCRIBING = 120.0
+"""Seconds for the text of a recording of two minutes."""
+NO_ANSWER = 20503
 PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Cache-Control")
 
 
@@ -22,6 +25,16 @@ class MediaAnswer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """What is said in a recording; without a `text`, `code` and `reason` tell why there is none."""
+
+    status: int
+    text: str | None = None
+    code: int = 0
+    reason: str = ""
 
 
 class MediaClient:
@@ -40,15 +53,31 @@ class MediaClient:
         self, method: str, account_sid: str, name: str, headers: Mapping[str, str] | None = None
     ) -> MediaAnswer:
         """GET, HEAD or DELETE of a recording: `name` is its sid, with .wav or .mp3 if wanted."""
+        response = self._ask(method, f"{account_sid}/recordings/{name}", READ, headers or {})
+        passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+        return MediaAnswer(status=response.status_code, headers=passed, body=response.content)
+
+    def transcription(self, account_sid: str, sid: str) -> Transcript:
+        """The text of a recording that is stored; English, as Twilio's."""
+        path = f"{account_sid}/recordings/{sid}/transcription?language=en-US"
+        response = self._ask("POST", path, TRANSCRIBING, {})
         try:
-            response = self._session.request(
+            body = response.json()
+            if response.ok:
+                return Transcript(status=response.status_code, text=str(body["text"]))
+            code, reason = int(body["code"]), str(body["message"])
+        except (ValueError, LookupError, TypeError):
+            code, reason = NO_ANSWER, f"The media service answered {response.status_code} without a reason."
+        return Transcript(status=response.status_code, code=code, reason=reason)
+
+    def _ask(self, method: str, path: str, seconds: float, headers: Mapping[str, str]) -> requests.Response:
+        try:
+            return self._session.request(
                 method,
-                f"{self._base}/{account_sid}/recordings/{name}",
-                headers={**(headers or {}), **self._token.header},
-                timeout=(CONNECT, READ),
+                f"{self._base}/{path}",
+                headers={**headers, **self._token.header},
+                timeout=(CONNECT, seconds),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
             raise MediaUnavailable(f"the media service did not answer: {type(error).__name__}") from error
-        passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
-        return MediaAnswer(status=response.status_code, headers=passed, body=response.content)

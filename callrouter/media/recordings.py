@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import wave
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +14,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from callrouter.media import sheet
+from callrouter.media import sheet, wav
 from callrouter.media.conversion import RATE
 from callrouter.media.sheet import Sheet
 from callrouter.media.shelf import Shelf
@@ -25,8 +24,6 @@ from callrouter.voice.media.g711 import decode
 from foundation.webserver.errors import ApiError
 
 TYPES = {"wav": "audio/x-wav", "mp3": "audio/mpeg"}
-BLOCK = 1_000_000
-"""Samples that are converted together: an even number."""
 MP3_BITS = 32_000
 MP3_FRAME = 576
 """Samples that the encoder takes at a time at 8 kHz."""
@@ -69,13 +66,18 @@ class Recordings:
         path, key = self._path(account, sid), f"{sid}.{kind}"
         kept = self._shelf.get(account, key)
         if kept is None and (recording := sheet.read(path)) is not None:
-            make = {"wav": _wav, "mp3": _mp3}[kind]
+            make = {"wav": wav.of_mulaw, "mp3": _mp3}[kind]
             kept = Sheet(facts={}, body=make(recording.body, recording.facts["channels"]))
             self._shelf.put(account, key, kept)
         if path.exists():
             return kept.body if kept else None
         self._shelf.drop(account, key)  # deleted meanwhile
         return None
+
+    def sound(self, account: str, sid: str) -> tuple[bytes, int] | None:
+        """The mu-law as it is kept, and its channels; None when there is no such recording."""
+        kept = sheet.read(self._path(account, sid))
+        return None if kept is None else (kept.body, kept.facts["channels"])
 
     def delete(self, account: str, sid: str) -> None:
         """For good; nothing happens when it is not there."""
@@ -93,18 +95,6 @@ class Recordings:
 
     def _path(self, account: str, sid: str) -> Path:
         return self._folder / account / sid
-
-
-def _wav(mulaw: bytes, channels: int) -> bytes:
-    """PCM of 16 bits, which every player knows."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(channels)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE)
-        for at in range(0, len(mulaw), BLOCK):
-            writer.writeframes(decode(mulaw[at : at + BLOCK]).astype("<i2").tobytes())
-    return file.getvalue()
 
 
 def _mp3(mulaw: bytes, channels: int) -> bytes:

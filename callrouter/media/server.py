@@ -8,6 +8,9 @@ import structlog
 
 from callrouter.media.app import AUDIENCE, Parts, create_app
 from callrouter.media.files import Files
+from callrouter.media.music import Music
+from callrouter.media.recognition import engines as recognition_engines
+from callrouter.media.recognition.recognition import Recognition
 from callrouter.media.recordings import Recordings
 from callrouter.media.shelf import Shelf
 from callrouter.media.speech import engines
@@ -41,14 +44,18 @@ class MediaServer:
         self._keys = keys
         self._fetcher = Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None)
         self._speaker = engines.speaker(settings.speech_engine)
+        self._recogniser = recognition_engines.recogniser(settings.recognition_engine)
+        music = Music(settings.hold_music)
         recordings = Recordings(folder / "recordings", shelf)
         parts = Parts(
             keys=keys,
             shelf=shelf,
             files=Files(self._fetcher, shelf, clock),
             speech=Speech(self._speaker, shelf),
+            recognition=Recognition(self._recogniser),
             recordings=recordings,
-            checks={"disk": recordings.writable},
+            music=music,
+            checks={"disk": recordings.writable, "hold music": music.playable},
         )
         app = create_app(parts)
         self._bridge = WsgiBridge(app, threads=THREADS)
@@ -56,6 +63,8 @@ class MediaServer:
         self._upload = asyncio.Semaphore(UPLOADS)
         if self._speaker is None:
             log.warning("texts cannot be spoken", why=engines.NO_ENGINE)
+        if self._recogniser is None:
+            log.warning("speech cannot be recognised", why=recognition_engines.NO_ENGINE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "PUT" and self._is_ours(scope):
@@ -77,14 +86,20 @@ class MediaServer:
         self._fetcher.close()
         self._bridge.close()
         self._uploads.close()
-        if self._speaker is not None:
-            self._speaker.close()
+        for engine in (self._speaker, self._recogniser):
+            if engine is not None:
+                engine.close()
 
 
 async def run_media(settings: Settings, stop: asyncio.Event) -> None:
     """Serves until `stop`. AddressTaken is the operator's to mend."""
     server = MediaServer(settings, load_keys(settings))
-    log.info("media service up", address=settings.media_bind, speech=settings.speech_engine)
+    log.info(
+        "media service up",
+        address=settings.media_bind,
+        speech=settings.speech_engine,
+        recognition=settings.recognition_engine,
+    )
     try:
         await serve(server, [Listener(bind=settings.media_bind)], stop)
     finally:

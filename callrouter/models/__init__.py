@@ -9,10 +9,15 @@ from callrouter.models.base import Base
 from callrouter.models.call import Call
 from callrouter.models.caller_id import OutgoingCallerId
 from callrouter.models.carrier import Carrier
+from callrouter.models.conference import Conference, Participant
 from callrouter.models.number import Application, PhoneNumber, PoolNumber
+from callrouter.models.queue import Queue, QueueMember
 from callrouter.models.record import Delivery, Notification, TimelineEntry
 from callrouter.models.recording import Recording
 from callrouter.models.session import Inbox, Outbox, RouterNode, Session, Timer
+from callrouter.models.stream import Stream
+from callrouter.models.transcription import Transcription
+from callrouter.models.usage_trigger import UsageTrigger
 
 __all__ = [
     "Account",
@@ -21,16 +26,23 @@ __all__ = [
     "Base",
     "Call",
     "Carrier",
+    "Conference",
     "Delivery",
     "Inbox",
     "Notification",
     "Outbox",
     "OutgoingCallerId",
+    "Participant",
     "PhoneNumber",
     "PoolNumber",
+    "Queue",
+    "QueueMember",
     "Recording",
     "RouterNode",
     "Session",
+    "Stream",
     "TimelineEntry",
     "Timer",
+    "Transcription",
+    "UsageTrigger",
 ]

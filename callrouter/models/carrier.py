@@ -17,5 +17,7 @@ class Carrier(Base):
     """newest first; we sign with the first and take any"""
     status: Mapped[Word] = mapped_column(default="active")
     """active or disabled"""
+    sip: Mapped[bool] = mapped_column(default=False)
+    """it also takes calls to SIP addresses"""
     date_created: Mapped[Moment]
     date_updated: Mapped[Moment]

@@ -60,7 +60,7 @@ class Delivery(Base):
     id: Mapped[Word] = mapped_column(primary_key=True)
     call_sid: Mapped[Sid]
     kind: Mapped[Word]
-    """document or status-callback"""
+    """document, status-callback or partial-result"""
     at: Mapped[Moment]
     method: Mapped[str] = mapped_column(String(4))
     url: Mapped[Long]

@@ -14,18 +14,22 @@ class Recording(Base):
         Index("uq_recordings_sid", "sid", unique=True),
         Index("ix_recordings_list", "account_sid", "date_created", "sid"),
         Index("ix_recordings_call", "account_sid", "call_sid"),
+        Index("ix_recordings_conference", "account_sid", "conference_sid"),
     )
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
     sid: Mapped[Sid] = mapped_column(primary_key=True)
     call_sid: Mapped[Sid]
     """the leg that was recorded"""
+    conference_sid: Mapped[Sid | None]
+    """the conference whose mix was recorded; `call_sid` is then who started it"""
     source: Mapped[Word]
     """RecordVerb, DialVerb …"""
     track: Mapped[Word]
     channels: Mapped[int]
     status: Mapped[Word]
-    """in-progress, completed, or absent when there is nothing to hear"""
+    """in-progress, paused or stopped; then completed, or absent when there is nothing to hear. A deleted one was
+    deleted while it went on, and waits to be thrown away"""
     duration: Mapped[int | None]
     """whole seconds"""
     error_code: Mapped[int | None]
@@ -34,5 +38,8 @@ class Recording(Base):
     callback_method: Mapped[str] = mapped_column(String(4))
     callback_events: Mapped[str] = mapped_column(String(64))
     """of in-progress, completed and absent, with blanks between"""
+    transcribe: Mapped[bool] = mapped_column(default=False)
+    transcribe_url: Mapped[Long | None]
+    """who is sent its text"""
     date_created: Mapped[Moment]
     date_updated: Mapped[Moment]

@@ -35,6 +35,8 @@ class ErrorCode(StrEnum):
     NO_COMMON_CODEC = "no_common_codec"
     NO_PORTS = "no_ports"
     NO_SUCH_LEG = "no_such_leg"
+    NO_SUCH_ROOM = "no_such_room"
+    NOT_IN_ROOM = "not_in_room"
     REPLACED = "replaced"
     UNKNOWN_COMMAND = "unknown_command"
 
@@ -64,7 +66,27 @@ class EventType(StrEnum):
     """A `recording` ended and its audio is stored: `cause` is silence, length, stopped, hangup or failed.
 
     `seconds` and `silent` are of what is stored; failed: `code` and `message` too. Nothing is stored of a
-    recording of 0 seconds. It may come after `leg.closed`.
+    recording of 0 seconds. It may come after `leg.closed`. Of a room: `room` is its name, and there is no leg.
+    """
+    ROOM_SPEECH = "room.speech"
+    """A leg that joined `room` with `speaker` began (`speaking`) or ended to speak; a start is always ended."""
+    STREAM_UP = "stream.up"
+    """The app's WebSocket is open, and `stream` sends."""
+    STREAM_WARNING = "stream.warning"
+    """The app does something wrong on `stream`, which goes on: `code` is Twilio's, `message` says what. Once a code."""
+    STREAM_DONE = "stream.done"
+    """A `stream` ended: `cause` is stopped, hangup (of the leg), closed (by the app), or failed.
+
+    Failed: `code` and `message` too. It comes before `leg.closed`.
+    """
+    SPEECH_STARTED = "speech.started"
+    """The far end began to say something: `listen`."""
+    SPEECH_PARTIAL = "speech.partial"
+    """What is understood so far: `listen`, `text`, and `sequence` from 0."""
+    SPEECH_DONE = "speech.done"
+    """A `listen` ended: `cause` is silence or length, then `text` and `confidence` say what was understood.
+
+    Or stopped, hangup or failed, without text; failed: `code` and `message` too. It comes before `leg.closed`.
     """
     NODE_DRAINED = "node.drained"
     """A draining node has no leg left, and no recording that is not stored."""

@@ -1,4 +1,4 @@
-"""The media service's HTTP client: sounds from it, recordings to it. Blocking, safe in many threads.
+"""The media service's HTTP client: sounds from it, recordings and speech to it. Blocking, safe in many threads.
 
 It follows no redirect, because our service token is for the media service alone.
 """
@@ -60,6 +60,14 @@ class Stored:
     silent: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """What was said, "" for nothing that could be understood; `confidence` from 0 to 1."""
+
+    text: str
+    confidence: float
+
+
 class MediaService:
     """Raises `MediaRefused` and `MediaUnavailable`."""
 
@@ -107,6 +115,20 @@ class MediaService:
             raise MediaUnavailable("the media service gave no receipt for the recording")
         return Stored(seconds=int(facts["seconds"]), silent=bool(facts.get("silent")))
 
+    def recognise(self, url: str, audio: bytes, deadline: float) -> Recognised:
+        """What is said in mu-law audio. `deadline` is of `time.monotonic`."""
+        wait = max(0.1, deadline - time.monotonic())
+        timeout = urllib3.Timeout(connect=min(wait, _CONNECT_SECONDS), read=wait)
+        with self._exchange("POST", url, {"Content-Type": "audio/basic"}, timeout, audio) as answer:
+            body = _read(answer, _PIECE, deadline)
+        if answer.status != 200:
+            raise _refusal(answer.status, body)
+        facts = _object(body)
+        text, confidence = facts.get("text"), facts.get("confidence", 0.0)
+        if not isinstance(text, str) or not isinstance(confidence, int | float):
+            raise MediaRefused(PLATFORM_FAULT, "The media service's answer does not say what was understood.")
+        return Recognised(text=text, confidence=min(1.0, max(0.0, float(confidence))))
+
     @contextmanager
     def _exchange(
         self,
@@ -114,7 +136,7 @@ class MediaService:
         url: str,
         headers: dict[str, str],
         timeout: urllib3.Timeout,
-        body: BinaryIO | None = None,
+        body: BinaryIO | bytes | None = None,
     ) -> Iterator[BaseHTTPResponse]:
         try:
             answer = self._pool.request(

@@ -11,24 +11,26 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from .contract import ErrorCode, VoiceError
-from .legs.leg import Leg
 from .media.ticker import Ticker
 from .media_service import PLATFORM_FAULT, MediaRefused, MediaService, MediaUnavailable, Stored
-from .recording import Cause, Recording, RecordingOrder
+from .recording import Cause, Flow, Recordable, Recording, RecordingOrder
 from .spool import Spool, SpoolFault
 
 log = logging.getLogger(__name__)
 
-_MAX_PER_LEG = 4
+_MAX_PER_SOURCE = 4
 _UPLOAD_THREADS = 4
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 Done = Callable[[str, dict[str, Any]], None]
-"""(leg, facts): a recording is done with, and its audio where it belongs."""
+"""(leg or room, facts): a recording is done with, and its audio where it belongs."""
 
 
 class Recorder:
-    """`done` is called once per recording, at most `upload_timeout` seconds after its end."""
+    """`done` is called once per recording, at most `upload_timeout` seconds after its end.
+
+    A source, a leg or a room, is known by its `id`.
+    """
 
     def __init__(
         self, service: MediaService, spool: Spool, ticker: Ticker, *, upload_timeout: float, done: Done
@@ -50,34 +52,40 @@ class Recorder:
     def uploading(self) -> int:
         return len(self._uploads)
 
-    def busy_with(self, leg_id: str) -> bool:
-        """Whether a recording of this leg is not done with."""
-        return leg_id in self._uploads.values() or any(key[0] == leg_id for key in self._running)
+    def busy_with(self, source: str) -> bool:
+        """Whether a recording of this source is not done with."""
+        return source in self._uploads.values() or any(key[0] == source for key in self._running)
 
-    def start(self, leg: Leg, order: RecordingOrder) -> None:
+    def start(self, source: Recordable, order: RecordingOrder) -> None:
         """Nothing happens if it runs already."""
-        key = leg.id, order.recording
+        key = source.id, order.recording
         if key in self._running:
             return
-        if sum(each[0] == leg.id for each in self._running) >= _MAX_PER_LEG:
+        if sum(each[0] == source.id for each in self._running) >= _MAX_PER_SOURCE:
             raise VoiceError(
-                ErrorCode.AT_CAPACITY, f"{_MAX_PER_LEG} recordings of this leg run already: stop one"
+                ErrorCode.AT_CAPACITY, f"{_MAX_PER_SOURCE} recordings run here already: stop one"
             )
-        recording = Recording(order, leg, self._ticker, self._spool.new(), self._ended)
+        recording = Recording(order, source, self._ticker, self._spool.new(), self._ended)
         if not recording.begin():
             raise VoiceError(ErrorCode.AT_CAPACITY, "too many jobs wait on this leg: stop it first")
         self._running[key] = recording
 
-    def stop(self, leg_id: str, recording: str) -> None:
+    def stop(self, source: str, recording: str) -> None:
         """Nothing happens if it does not run."""
-        found = self._running.get((leg_id, recording))
+        found = self._running.get((source, recording))
         if found is not None:
             found.end(Cause.STOPPED)
 
-    def hung_up(self, leg_id: str) -> None:
-        """The leg is about to be closed."""
+    def turn(self, source: str, recording: str, flow: Flow) -> None:
+        """Pause or resume; nothing happens if it does not run."""
+        found = self._running.get((source, recording))
+        if found is not None:
+            found.turn(flow)
+
+    def hung_up(self, source: str) -> None:
+        """The source is about to be closed."""
         for found in tuple(self._running.values()):
-            if found.leg.id == leg_id:
+            if found.source.id == source:
                 found.end(Cause.HANGUP)
 
     async def close(self, grace: float) -> None:
@@ -91,16 +99,16 @@ class Recorder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, recording: Recording) -> None:
-        leg_id = recording.leg.id
-        del self._running[leg_id, recording.order.recording]
-        task = asyncio.get_running_loop().create_task(self._deliver(leg_id, recording))
-        self._uploads[task] = leg_id
+        source = recording.source.id
+        del self._running[source, recording.order.recording]
+        task = asyncio.get_running_loop().create_task(self._deliver(source, recording))
+        self._uploads[task] = source
 
-    async def _deliver(self, leg_id: str, recording: Recording) -> None:
+    async def _deliver(self, source: str, recording: Recording) -> None:
         try:
-            facts = await self._bring(leg_id, recording)
+            facts = await self._bring(source, recording)
         except Exception:  # our fault: a router that waits must hear of it all the same
-            log.exception("a recording of leg %s was not stored", leg_id)
+            log.exception("a recording of %s was not stored", source)
             why = {
                 "code": PLATFORM_FAULT,
                 "message": "The voice node failed; its log has the reason.",
@@ -109,15 +117,15 @@ class Recorder:
             facts = {"recording": recording.order.recording, "cause": Cause.FAILED, **why, **known}
         finally:
             self._uploads.pop(cast("asyncio.Task[None]", asyncio.current_task()))
-        self._done(leg_id, facts)
+        self._done(source, facts)
 
-    async def _bring(self, leg_id: str, recording: Recording) -> dict[str, Any]:
+    async def _bring(self, source: str, recording: Recording) -> dict[str, Any]:
         facts: dict[str, Any] = {"recording": recording.order.recording, "cause": recording.cause}
         fault: tuple[int, str] | None = None
         try:
             await recording.file.close()
         except SpoolFault as error:
-            log.error("a recording of leg %s was cut short: %s", leg_id, error)
+            log.error("a recording of %s was cut short: %s", source, error)
             fault = PLATFORM_FAULT, f"The voice node could not write the recording: {error}."
         seconds, silent = int(recording.seconds + 0.5), recording.silent
         if recording.file.written:
@@ -131,8 +139,8 @@ class Recorder:
                 reason = str(error) or f"no answer within {self._upload_timeout:g} s"
                 fault = code, f"The recording could not be stored: {reason}"
                 log.error(
-                    "a recording of leg %s was not stored, its audio stays in %s: %s",
-                    leg_id, recording.file.path, reason,
+                    "a recording of %s was not stored, its audio stays in %s: %s",
+                    source, recording.file.path, reason,
                 )  # fmt: skip
         if fault is not None:
             facts |= {"cause": Cause.FAILED, "code": fault[0], "message": fault[1]}
@@ -158,6 +166,6 @@ class Recorder:
 def _target(order: RecordingOrder) -> str:
     """The URL with what the service must know, unless the router has said it."""
     query = parse_qs(urlsplit(order.upload).query)
-    facts = {"channels": "1", "trim": str(int(order.trim))}
+    facts = {"channels": str(order.channels), "trim": str(int(order.trim))}
     more = urlencode({name: value for name, value in facts.items() if name not in query})
     return order.upload + ("&" if query else "?") * bool(more) + more

@@ -19,6 +19,9 @@ class NodeSettings:
 
     `media_credentials` gives the headers that the media service knows us by. `spool` is where recordings
     wait for it. `sound_room` is the memory for sounds, in bytes.
+
+    `outbound_allow` and `outbound_ca` are for apps' WebSockets what they are for webhooks. `stream_timeout` is
+    the time to open one, `stream_silence` the time without a sign of the app after which it is given up.
     """
 
     token: str
@@ -43,6 +46,10 @@ class NodeSettings:
     spool: Path = Path("var/voice")
     upload_timeout: float = 60.0
     upload_grace: float = 5.0
+    outbound_allow: tuple[str, ...] = ()
+    outbound_ca: str = ""
+    stream_timeout: float = 5.0
+    stream_silence: float = 20.0
 
     def __post_init__(self) -> None:
         if len(self.token) < 16:

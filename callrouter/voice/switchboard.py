@@ -10,19 +10,26 @@ from typing import Any
 
 from . import sdp
 from .contract import ErrorCode, EventType, VoiceError, VoiceEvent
+from .echo import Echoes
 from .legs.certificate import Certificate
 from .legs.leg import Leg
+from .legs.loop import LoopLeg
 from .legs.ports import NoPortsError, PortPool
 from .legs.rtp import RtpLeg
 from .legs.webrtc import Port, WebRtcLeg
+from .listening import Listening
 from .media import dtmf, tones, voices
 from .media.ticker import Ticker
 from .media_service import MediaService
 from .recorder import Recorder
-from .recording import RecordingOrder
+from .recording import Flow, RecordingOrder
+from .rooms import Rooms
 from .settings import NodeSettings
 from .sounds import Sounds
 from .spool import Spool
+from .streams import Streams
+
+AnyLeg = RtpLeg | WebRtcLeg | LoopLeg
 
 Report = Callable[[str, VoiceEvent], None]
 """(owner, event): hands an event to the router that owns the leg."""
@@ -49,7 +56,7 @@ class Switchboard:
         self._count = 0
         self._ticker = Ticker()
         self._ports = PortPool(*settings.rtp_ports)
-        self._legs: dict[str, RtpLeg | WebRtcLeg] = {}
+        self._legs: dict[str, AnyLeg] = {}
         self._owners: dict[str, str] = {}
         self._made: dict[str, tuple[str, str, str]] = {}  # leg -> kind, the offer to us, our SDP
         self._making = asyncio.Lock()
@@ -63,6 +70,17 @@ class Switchboard:
             upload_timeout=settings.upload_timeout,
             done=self._recorded,
         )
+        self.rooms = Rooms(
+            leg=self._leg,
+            part=self._part,
+            emit=self.emit,
+            tell=lambda owner, what, **data: report(owner, self.event("", what, **data)),
+            ticker=self._ticker,
+            recorder=self._recorder,
+        )
+        self.streams = Streams(settings, leg=self._leg, emit=self.emit, ticker=self._ticker)
+        self.listening = Listening(self._service, leg=self._leg, emit=self.emit, ticker=self._ticker)
+        self.echoes = Echoes(leg=self._leg, free=self._free)
         self.draining = False
 
     def __len__(self) -> int:
@@ -112,7 +130,7 @@ class Switchboard:
             self._made[leg_id] = kind, offer, text
             return text
 
-    async def _new(self, leg_id: str, kind: str, fresh: bool) -> RtpLeg | WebRtcLeg:
+    async def _new(self, leg_id: str, kind: str, fresh: bool) -> AnyLeg:
         if kind == WebRtcLeg.kind:
             return WebRtcLeg(
                 leg_id,
@@ -123,8 +141,10 @@ class Switchboard:
                 certificate=self._renew() if fresh else self._certificate,
                 renew=self._renew,
             )
+        if kind == LoopLeg.kind:
+            return LoopLeg(leg_id, emit=self.emit, ticker=self._ticker)
         if kind != RtpLeg.kind:
-            raise VoiceError(ErrorCode.BAD_REQUEST, f"`kind` is webrtc or rtp, not {kind!r}")
+            raise VoiceError(ErrorCode.BAD_REQUEST, f"`kind` is webrtc, rtp or loop, not {kind!r}")
         leg = RtpLeg(leg_id, emit=self.emit, ticker=self._ticker, settings=self._settings, ports=self._ports)
         await leg.open()
         return leg
@@ -151,8 +171,12 @@ class Switchboard:
         leg = self._legs.get(leg_id)
         if leg is None:
             return
-        self._part(leg)
+        for end in leg.ends:
+            self._part(end)
+        self.rooms.remove(leg_id)
+        self.listening.hung_up(leg_id)
         self._recorder.hung_up(leg_id)
+        self.streams.hung_up(leg_id)
         leg.close(reason)
         del self._legs[leg_id], self._made[leg_id]
         self._disown(leg_id)
@@ -164,8 +188,9 @@ class Switchboard:
 
     async def end(self) -> None:
         """After `close_all`: a moment for recordings that are being stored, then nothing more."""
-        await self._recorder.close(self._settings.upload_grace)
+        await asyncio.gather(self._recorder.close(self._settings.upload_grace), self.streams.close())
         await self._sounds.close()
+        self.listening.close()
         self._spool.close()
         self._service.close()
 
@@ -177,30 +202,42 @@ class Switchboard:
     # -- bridges ------------------------------------------------------------------
 
     def bridge(self, owner: str, first: str, second: str) -> None:
-        """Join two legs, out of any other bridge; tones on them stop."""
+        """Join two legs, out of any other bridge and room; tones on them stop."""
         if first == second:
             raise VoiceError(ErrorCode.BAD_REQUEST, "a bridge needs two different legs")
         one, other = self._leg(owner, first), self._leg(owner, second)
-        if one.peer is other:
+        if any(end.peer in other.ends for end in one.ends):
             return
-        for leg, peer in ((one, other), (other, one)):
-            self._part(leg)
-            leg.stop("bridged", kind="tone")
-            leg.join(peer)
+        ends = [next((end for end in leg.ends if end.peer is None), leg) for leg in (one, other)]
+        for end, peer in zip(ends, reversed(ends), strict=True):
+            self._free(end)
+            end.stop("bridged", kind="tone")
+            end.join(peer)
 
     def unbridge(self, owner: str, first: str, second: str | None) -> None:
         """Part `first` from `second`, or from whoever it is bridged to."""
         leg = self._legs.get(first)
-        if leg is not None and leg.peer is not None and second in (None, leg.peer.id):
-            self._owners[first] = owner
-            self._part(leg)
+        for end in reversed(leg.ends if leg is not None else ()):
+            if end.peer is not None and second in (None, end.peer.id):
+                self._owners[first] = owner
+                self._part(end)
+                return
 
     def _part(self, leg: Leg) -> None:
+        """Out of its bridge; and no echo."""
+        if self._legs.get(leg.id) is leg:
+            self.echoes.remove(leg)
         peer = leg.peer
         if peer is not None:
             leg.join(None)
             if peer.peer is leg:
                 peer.join(None)
+
+    def _free(self, leg: Leg) -> None:
+        """Out of its bridge, echo and room."""
+        self._part(leg)
+        if self._legs.get(leg.id) is leg:
+            self.rooms.remove(leg.id)
 
     # -- jobs ---------------------------------------------------------------------
 
@@ -243,7 +280,7 @@ class Switchboard:
     # -- recordings ---------------------------------------------------------------
 
     def record(self, owner: str, leg_id: str, order: RecordingOrder) -> None:
-        """Record what the far end says; ends with `recording.done`."""
+        """Record what the far end says, what it hears, or both; ends with `recording.done`."""
         self._recorder.start(self._leg(owner, leg_id), order)
 
     def record_stop(self, owner: str, leg_id: str, recording: str) -> None:
@@ -252,26 +289,38 @@ class Switchboard:
             self._owners[leg_id] = owner
         self._recorder.stop(leg_id, recording)
 
+    def record_turn(self, owner: str, leg_id: str, recording: str, flow: Flow) -> None:
+        """Pause a recording, or go on; nothing happens if it has ended, or the leg has."""
+        if leg_id in self._legs:
+            self._owners[leg_id] = owner
+        self._recorder.turn(leg_id, recording, flow)
+
     def _recorded(self, leg_id: str, facts: dict[str, Any]) -> None:
+        if self.rooms.recorded(leg_id, facts):
+            return
         self.emit(leg_id, EventType.RECORDING_DONE, **facts)
         self._disown(leg_id)
 
     # -- looking ------------------------------------------------------------------
 
     def leg_stats(self, leg_id: str) -> dict[str, Any]:
-        return self._find(leg_id).stats()
+        return {**self._find(leg_id).stats(), "room": self.rooms.room_of(leg_id)}
 
     def stats(self) -> dict[str, Any]:
         legs = self._legs.values()
         return {
             "legs": len(legs),
             "legs_up": sum(leg.up for leg in legs),
-            "bridged": sum(leg.peer is not None for leg in legs),
+            "bridged": sum(any(end.peer is not None for end in leg.ends) for leg in legs),
+            "rooms": len(self.rooms),
             "max_legs": self._settings.max_legs,
             "draining": self.draining,
             "ticking": len(self._ticker),
             "recording": self._recorder.running,
+            "listening": len(self.listening),
             "uploads": self._recorder.uploading,
+            "streams": len(self.streams),
+            "stream_chunks_dropped": self.streams.dropped,
             "sound_bytes": self._sounds.bytes_kept,
             "free_rtp_ports": len(self._ports),
         }
@@ -287,6 +336,8 @@ class Switchboard:
 
     def emit(self, leg: str, type: EventType, **data: Any) -> None:
         """Report something about a leg to its owner."""
+        if type is EventType.LEG_DTMF:
+            self.streams.pressed(leg, data["digit"])
         self._report(self._owners.get(leg, ""), self.event(leg, type, **data))
 
     def event(self, leg: str, type: EventType, **data: Any) -> VoiceEvent:
@@ -296,13 +347,13 @@ class Switchboard:
             event_id=f"{self._node}-{self._count}", type=type, leg=leg, at=time.time(), data=data
         )
 
-    def _find(self, leg_id: str) -> RtpLeg | WebRtcLeg:
+    def _find(self, leg_id: str) -> AnyLeg:
         leg = self._legs.get(leg_id)
         if leg is None:
             raise VoiceError(ErrorCode.NO_SUCH_LEG, f"leg {leg_id} is not on this node, or not any more")
         return leg
 
-    def _leg(self, owner: str, leg_id: str) -> RtpLeg | WebRtcLeg:
+    def _leg(self, owner: str, leg_id: str) -> AnyLeg:
         leg = self._find(leg_id)
         self._owners[leg_id] = owner
         return leg

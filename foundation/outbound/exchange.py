@@ -155,6 +155,10 @@ class Answer:
     def read(self, max_bytes: int) -> bytes:
         return read_body(self._response, max_bytes)
 
+    def glance(self) -> bytes:
+        """The first byte, if there is one."""
+        return self._response.read(1)
+
 
 @contextmanager
 def _broken_answers(passing: bool = False) -> Iterator[None]:

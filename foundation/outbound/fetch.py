@@ -14,7 +14,7 @@ from .connection import Dialler
 from .cookies import Cookies
 from .credentials import authorization
 from .errors import OriginFault, OutboundError, Overloaded
-from .exchange import Exchanger, Outgoing
+from .exchange import Answer, Exchanger, Outgoing
 from .guard import CheckedURL, Guard
 from .idle import IdleConnections
 from .message import Attempt, OutboundRequest, OutboundResponse
@@ -185,7 +185,7 @@ class _Fetch:
                 return _Result(
                     status=status,
                     headers=tuple(answer.headers.items()),
-                    body=answer.read(self._request.max_bytes) if wanted else b"",
+                    body=self._read(answer) if wanted else b"",
                     location=location,
                     challenge=answer.headers.get("WWW-Authenticate", ""),
                 )
@@ -198,6 +198,12 @@ class _Fetch:
                 method=hop.method, url=hop.to.url, seconds=seconds, status=status, error_code=code
             )
             self._attempts.append(attempt)
+
+    def _read(self, answer: Answer) -> bytes:
+        kind = answer.headers.get("Content-Type", "").strip().lower()
+        if self._request.glance_at and kind.startswith(self._request.glance_at):
+            return answer.glance()
+        return answer.read(self._request.max_bytes)
 
     def _headers(self, hop: _Hop, proof: str | None) -> dict[str, str]:
         request = self._request

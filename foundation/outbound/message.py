@@ -31,7 +31,8 @@ class OutboundRequest:
     `url` may carry credentials and the override fragment. `params` go into the form of a POST or the query of
     a GET. `body` replaces the form by raw bytes of `content_type`. With `auth_token` every hop carries an
     X-Twilio-Signature. `overrides` (for requests of our own) wins over the fragment. `headers` are sent to
-    the first origin only. `idempotency_token` is the same on every try; without one a fresh UUID is used.
+    the first origin only. `idempotency_token` is the same on every try; without one a fresh UUID is used. Of an
+    answer whose media type begins with `glance_at` only the first byte is read: what it is suffices.
     """
 
     url: str
@@ -44,6 +45,7 @@ class OutboundRequest:
     cookies: tuple[StoredCookie, ...] = field(default=(), repr=False)
     idempotency_token: str | None = None
     max_bytes: int = TWIML_MAX_BYTES
+    glance_at: str = ""
     follow_redirects: bool = True
     https_only: bool = False
     overrides: Overrides | None = None

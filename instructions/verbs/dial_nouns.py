@@ -1,14 +1,14 @@
-"""The nouns of <Dial>. Number and Client act; the others are known, checked, and skipped with a warning."""
+"""The nouns of <Dial>, but for SIP addresses and queues. WhatsApp and Sim are known, and skipped with a warning."""
 
 from __future__ import annotations
 
 from instructions.attributes import (
     FLAG,
     IDENTITY,
+    LABEL,
     METHOD,
     PHONE,
     SEND_DIGITS,
-    SIP_URI,
     URL,
     attribute,
     choice,
@@ -19,9 +19,11 @@ from instructions.attributes import (
     text,
     words,
 )
-from instructions.commands import ClientTarget, NumberTarget
+from instructions.commands import ApplicationTarget, ClientTarget, NumberTarget, SipTarget
 from instructions.elements import Noun
-from instructions.verbs.parameter import Parameter
+from instructions.verbs.parameter import Parameter, parameters
+
+Target = NumberTarget | ClientTarget | SipTarget | ApplicationTarget
 
 
 class Callee(Noun):
@@ -35,9 +37,14 @@ class Callee(Noun):
     status_callback: str | None = attribute(URL, default=None, code=11100)
     status_callback_method: str = attribute(METHOD, default="POST")
 
-    def target(self) -> NumberTarget | ClientTarget | None:
+    def target(self) -> Target | None:
         """Whom to ring; None when the noun names nobody, or does not act yet."""
         return None
+
+    def targets(self) -> tuple[Target, ...]:
+        """Whom to ring, where a noun may have several addresses."""
+        target = self.target()
+        return () if target is None else (target,)
 
 
 class Detecting(Callee):
@@ -74,42 +81,12 @@ class Client(Callee, nests=(Identity, Parameter), content=IDENTITY):
 
     def target(self) -> ClientTarget | None:
         names = [child.text for child in self.children if isinstance(child, Identity)]
-        named = [child for child in self.children if isinstance(child, Parameter) and child.name]
-        parameters = tuple((child.name, child.value) for child in named)
         identity = names[0] if names else self.text
-        return ClientTarget(identity=identity, parameters=parameters) if identity else None
-
-
-class Uri(Noun, content=SIP_URI, content_code=13243):
-    """One of several SIP addresses of the same callee."""
-
-    priority: int | None = attribute(count(0, 65_535), default=None)
-    weight: int | None = attribute(count(0, 65_535), default=None)
-    username: str | None = attribute(text(256), default=None, code=13249)
-    password: str | None = attribute(text(256), default=None, code=13249)
-
-
-class Header(Noun):
-    """One SIP header."""
-
-    name: str = attribute(text(256), default="", code=13252)
-    value: str = attribute(text(1024), default="")
-
-
-class Headers(Noun, nests=(Header,)):
-    """SIP headers for the callee."""
-
-
-class Sip(Detecting, nests=(Uri, Headers), content=SIP_URI, content_code=13243):
-    """A SIP address."""
-
-    method: str = attribute(METHOD, default="POST", code=13241)
-    username: str | None = attribute(text(256), default=None, code=13249)
-    password: str | None = attribute(text(256), default=None, code=13249)
+        return ClientTarget(identity=identity, parameters=parameters(self)) if identity else None
 
 
 class Conference(Noun, content=text(128), content_code=13237):
-    """A room, by name. It must be alone in its <Dial>."""
+    """A conference of the account, by name. It must be alone in its <Dial>."""
 
     muted: bool = attribute(FLAG, default=False, code=13230)
     beep: str = attribute(choice("true", "false", "onEnter", "onExit"), default="true", code=13235)
@@ -121,9 +98,9 @@ class Conference(Noun, content=text(128), content_code=13237):
     record: str = attribute(
         choice("do-not-record", "record-from-start", "true", "false"), default="do-not-record"
     )
-    recording_configuration_id: str | None = attribute(text(64), default=None)
+    recording_configuration_id: str | None = attribute(text(64), default=None, acts=False)
     region: str | None = attribute(
-        choice("us1", "us2", "ie1", "sg1", "br1", "au1", "jp1", "de1"), default=None
+        choice("us1", "us2", "ie1", "sg1", "br1", "au1", "jp1", "de1"), default=None, acts=False
     )
     coach: str | None = attribute(sid("CA"), default=None, code=13240)
     trim: str = attribute(choice("trim-silence", "do-not-trim"), default="trim-silence", code=13239)
@@ -138,9 +115,11 @@ class Conference(Noun, content=text(128), content_code=13237):
     recording_status_callback_event: tuple[str, ...] = attribute(
         words("in-progress", "completed", "absent"), default=("completed",), code=13621
     )
-    event_callback_url: str | None = attribute(URL, default=None, code=16011)
-    jitter_buffer_size: str = attribute(choice("off", "small", "medium", "large"), default="large")
-    participant_label: str | None = attribute(text(128), default=None, code=16025)
+    event_callback_url: str | None = attribute(URL, default=None, code=16011, acts=False)
+    jitter_buffer_size: str = attribute(
+        choice("off", "small", "medium", "large"), default="large", acts=False
+    )
+    participant_label: str | None = attribute(LABEL, default=None, code=16025)
 
 
 class ApplicationSid(Noun, content=sid("AP")):
@@ -148,10 +127,17 @@ class ApplicationSid(Noun, content=sid("AP")):
 
 
 class Application(Callee, nests=(ApplicationSid, Parameter), content=sid("AP")):
-    """Another TwiML application."""
+    """Another TwiML application, by its SID: what its document says and asks, the caller hears and answers."""
 
-    customer_id: str | None = attribute(text(256), default=None)
-    copy_parent_to: bool = attribute(FLAG, default=False)
+    customer_id: str | None = attribute(text(256), default=None, acts=False)
+    copy_parent_to: bool = attribute(FLAG, default=False, acts=False)
+
+    def target(self) -> ApplicationTarget | None:
+        sids = [child.text for child in self.children if isinstance(child, ApplicationSid)]
+        application = sids[0] if sids else self.text
+        if not application:
+            return None
+        return ApplicationTarget(application_sid=application, parameters=parameters(self))
 
 
 class WhatsApp(Callee, content=PHONE, content_code=13223):

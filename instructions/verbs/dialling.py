@@ -14,6 +14,7 @@ from instructions.commands import (
     ScreenLeg,
     SetTimer,
     StartLeg,
+    StopRecording,
 )
 from instructions.events import (
     DigitsReceived,
@@ -63,6 +64,8 @@ class DialMemory(Memory):
     abandoned: bool = False
     """The caller gave up before anyone was put through."""
     timer: str | None = None
+    recording: str | None = None
+    """Set once it began; "" when it could not be stored."""
 
     @property
     def finished(self) -> bool:
@@ -74,7 +77,11 @@ class DialMemory(Memory):
             for leg in self.legs
             if leg.status is None
         ]
-        return (*([CancelTimer(timer=self.timer)] if self.timer else ()), *ends)
+        timers = [CancelTimer(timer=self.timer)] if self.timer else ()
+        return (*timers, *ends, *self.stop_recording())
+
+    def stop_recording(self) -> tuple[Command, ...]:
+        return (StopRecording(recording=self.recording),) if self.recording else ()
 
     def result(self) -> tuple[str | None, LegStatus]:
         """DialCallSid's leg and DialCallStatus."""

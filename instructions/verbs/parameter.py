@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from instructions.attributes import attribute, text
-from instructions.elements import Noun
+from instructions.commands import Params
+from instructions.elements import Element, Noun
 
 
 class Parameter(Noun):
@@ -16,3 +17,9 @@ class Config(Noun):
 
     name: str = attribute(text(256), default="")
     value: str = attribute(text(), default="")
+
+
+def parameters(element: Element) -> Params:
+    """The <Parameter> children that have a name."""
+    named = [child for child in element.children if isinstance(child, Parameter) and child.name]
+    return tuple((child.name, child.value) for child in named)

@@ -200,3 +200,8 @@ class TabCall:
             assert asyncio.get_running_loop().time() < ends, f"heard {heard[-10:]} and not {hz}"
             heard.append(await self._tab.do("hears", self._number))
             await asyncio.sleep(0.1)
+
+    async def tones(self) -> list[float]:
+        """All that it hears just now, in Hz, the strongest first."""
+        heard: list[float] = await self._tab.do("tones", self._number)
+        return heard

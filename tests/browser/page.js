@@ -10,6 +10,7 @@ const SOUNDS = ['incoming', 'outgoing', 'disconnect', 'dtmfs', 'dtmfh', ...Array
 const RAW_AUDIO = {audio: {echoCancellation: false, noiseSuppression: false, autoGainControl: false}};
 const FFT_SIZE = 32768;
 const QUIET = -70; // dB below full scale
+const FAINT = 20; // dB below the strongest tone: no tone of its own
 
 const journal = []; // {call, name, detail}; call: a number, or null for the device
 const waiting = new Set();
@@ -81,8 +82,11 @@ const ofCall = {
     custom: Object.fromEntries(call.customParameters),
     connectToken: call.connectToken,
   }),
-  hears: async call => (call.ear ??= await listen(call.getRemoteStream())).frequency(),
+  hears: async call => (await ear(call)).tones()[0] ?? null,
+  tones: async call => (await ear(call)).tones(),
 };
+
+const ear = async call => call.ear ??= await listen(call.getRemoteStream());
 
 async function listen(stream) {
   const context = new AudioContext();
@@ -91,12 +95,13 @@ async function listen(stream) {
   const source = context.createMediaStreamSource(stream);
   source.connect(analyser);
   return {
-    // The strongest frequency in Hz of the last 0.7 s, null for silence.
-    frequency() {
+    // The tones of the last 0.7 s in Hz, the strongest first; none for silence.
+    tones() {
       const levels = new Float32Array(analyser.frequencyBinCount);
       analyser.getFloatFrequencyData(levels);
-      const at = levels.reduce((best, level, index) => level > levels[best] ? index : best, 0);
-      return levels[at] > QUIET ? at * context.sampleRate / FFT_SIZE : null;
+      const floor = Math.max(QUIET, levels.reduce((best, level) => Math.max(best, level)) - FAINT);
+      const peaks = [...levels.keys()].filter(at => levels[at] > floor && levels[at] >= Math.max(...levels.slice(Math.max(0, at - 10), at + 10)));
+      return peaks.sort((one, other) => levels[other] - levels[one]).map(at => at * context.sampleRate / FFT_SIZE);
     },
     source, // kept: a node that nothing refers to falls silent
   };

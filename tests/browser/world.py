@@ -38,7 +38,8 @@ class World:
         self.tenant = deployment.tenant()
         self.carrier = deployment.carrier()
         self.app = Origin(self._answer)
-        self.documents = {"/done": "", "/status": ""}
+        self.documents: dict[str, str | Script] = {"/done": "", "/status": ""}
+        """What the app answers: the verbs of a document, or a whole answer."""
         self.presence = PresenceClient(deployment.presence_url, deployment.keys)
         self._paths = (f"/voice{number}" for number in itertools.count())
         self._stack = AsyncExitStack()
@@ -140,9 +141,10 @@ class World:
         return self.app.url(path)
 
     def _answer(self, request: Received) -> Script:
-        if request.path not in self.documents:
+        answer = self.documents.get(request.path)
+        if answer is None:
             return reply(404)
-        return reply(body=f"<Response>{self.documents[request.path]}</Response>".encode())
+        return reply(body=f"<Response>{answer}</Response>".encode()) if isinstance(answer, str) else answer
 
 
 async def eventually(true: Callable[[], Awaitable[bool]], what: str) -> None:

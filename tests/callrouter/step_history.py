@@ -94,7 +94,7 @@ class History:
 
     def callbacks(self, name: str) -> list[str]:
         sid = self.session.legs[name].call_sid
-        sent = [e.payload for e in self.outbox if e.kind == "callback" and e.payload["call_sid"] == sid]
+        sent = [e.payload for e in self.outbox if e.kind == "callback" and e.lane == f"callback:{sid}"]
         assert [c["parameters"]["SequenceNumber"] for c in sent] == [str(n) for n in range(len(sent))]
         return [c["parameters"]["CallStatus"] for c in sent]
 

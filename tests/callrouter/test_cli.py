@@ -130,6 +130,11 @@ def test_a_carriers_secret_is_printed_once(run: Run) -> None:
     assert run("carrier", "disable", "acme")["status"] == "disabled"
     enabled = run("carrier", "update", "acme", "--enable", "--control-url", "http://b.example")
     assert (enabled["status"], enabled["control_url"]) == ("active", "http://b.example")
+    assert [run("carrier", "update", "acme", *given)["sip"] for given in (("--sip",), (), ("--no-sip",))] == [
+        True,
+        True,
+        False,
+    ]
     assert [one["name"] for one in run("carrier", "list")] == ["acme"]
     assert run("carrier", "delete", "acme") == {"deleted": "acme"}
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import twilio_contract
 from flask import Flask
+from recorded_audio import RecordedAudio
 from sqlalchemy import insert
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -37,12 +38,15 @@ SECONDS = 10
 
 
 @dataclass
-class RecordedCalls:
+class RecordedCalls(RecordedAudio):
     """An engine that notes what it is asked for; calls in `dead` have ended meanwhile."""
 
     database: Database
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     def place(self, placement: Placement) -> str:
         """Notes it, and stores the row that the engine would."""
@@ -58,6 +62,13 @@ class RecordedCalls:
 
     def replace(self, account_sid: str, call_sid: str, **document: Any) -> None:
         self._note("replace", account_sid, call_sid, document)
+
+    def settle(self, account_sid: str, work: Any) -> Any:
+        """Stores it as the engine would; what calls are told is noted."""
+        now = utc_now().timestamp()
+        result, rows = self.database.write(lambda c: work(c, account_sid, "compat", now)).result(SECONDS)
+        self.asked.extend(("tell", account_sid, row["call_sid"], row) for row in rows)
+        return result
 
     def adjust(self, account_sid: str, call_sid: str, **changes: Any) -> None:
         self._note("adjust", account_sid, call_sid, changes)

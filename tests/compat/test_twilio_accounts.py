@@ -1,14 +1,20 @@
 """Twilio's Python library against /Accounts, /Keys and /SigningKeys (twilio-surface 5.2, 5.6, 5.9)."""
 
+import asyncio
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import select
 from twilio.rest import Client
 from twilio_contract import refusal
 
+from callrouter.calls.dispatch import Done
+from callrouter.calls.engine import Engine
+from callrouter.calls.suspension import STARTS, while_active
 from callrouter.directory import accounts
 from callrouter.models import Outbox
+from foundation.clock import utc_now
 
 
 def test_an_account_is_fetched_with_its_auth_token(client: Client, account: tuple[str, str]) -> None:
@@ -63,6 +69,62 @@ def test_a_suspended_subaccount_is_locked_out_and_only_read_by_its_owner(
     assert refusal(lambda: of_owner.applications.create()) == (403, 20005)
     of_owner.update(status="active")
     assert deployment.client(branch, token).calls.list() == []
+
+
+def test_a_closed_account_gives_its_numbers_back(client: Client, account: tuple[str, str]) -> None:
+    """A suspended one keeps them."""
+    branch = client.api.v2010.accounts(client.api.v2010.accounts.create().sid)
+    branch.incoming_phone_numbers.create(phone_number="+15555557901")
+    branch.update(status="suspended")
+    assert refusal(lambda: client.incoming_phone_numbers.create(phone_number="+15555557901")) == (400, 21422)
+    branch.update(status="closed")
+    assert branch.incoming_phone_numbers.list() == []
+    number = client.incoming_phone_numbers.create(phone_number="+15555557901")
+    assert number.account_sid == account[0]
+    number.delete()
+
+
+def test_what_an_account_links_to_is_there(client: Client, account: tuple[str, str], deployment: Any) -> None:
+    links = client.api.v2010.accounts(account[0]).fetch().subresource_uris
+    assert {"balance", "calls", "conferences", "queues", "recordings", "usage"} < set(links)
+    for link in links.values():
+        assert requests.get(deployment.url + link, auth=account, timeout=10).status_code == 200, link
+
+
+def test_there_is_no_money(client: Client, account: tuple[str, str]) -> None:
+    balance = client.balance.fetch()
+    assert (balance.account_sid, balance.balance, balance.currency) == (account[0], "0.00", "USD")
+
+
+@pytest.mark.parametrize("kind", STARTS)
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+def test_queued_calls_of_an_account_that_is_not_active_do_not_leave(
+    deployment: Any, account: tuple[str, str], kind: str, status: str
+) -> None:
+    """They fail with 20005; the legs of calls in progress, and other commands, are let through."""
+    branch, _token = deployment.account(owner=account[0])
+    left: list[Any] = []
+
+    async def work(row: Any) -> Done:
+        left.append(row["payload"]["leg"])
+        return Done()
+
+    executors = while_active(
+        Engine(deployment.database, utc_now, "test"), deployment.database, {kind: work, "x": work}
+    )
+
+    def carry_out(kind: str, leg: str, attempts: int = 0) -> Any:
+        row = {"account_sid": branch, "call_sid": "CA1", "payload": {"leg": leg}, "attempts": attempts}
+        return asyncio.run(executors[kind](row)).happening  # type: ignore[arg-type]
+
+    assert carry_out(kind, "") is None
+    deployment.write(lambda c: accounts.change(c, branch, now=2.0, status=status))
+    gone = carry_out(kind, "")
+    assert (gone.leg, gone.code, gone.cause, gone.far) == ("", 20005, "not-allowed", True)
+    assert not carry_out(kind, "", attempts=1).far, "an earlier try may ring: it is to be told"
+    assert carry_out(kind, "0.0") is None
+    assert carry_out("x", "") is None
+    assert left == ["", "0.0", ""]
 
 
 def test_a_subaccount_stops_with_its_owner(deployment: Any, account: tuple[str, str]) -> None:

@@ -10,7 +10,7 @@ from twilio_contract import refusal
 from callrouter import models
 from callrouter.calls.outgoing import Placement
 from foundation.sids import APPLICATION, PHONE_NUMBER, new_sid
-from instructions.commands import StatusCallback
+from instructions.commands import RecordingCallback, SipTarget, StatusCallback
 
 OWN, VERIFIED, CALLED = "+15555550101", "+15555550102", "+15555550100"
 URL = "https://app.example/voice"
@@ -133,9 +133,46 @@ def test_url_goes_before_twiml_with_a_warning(placing: Placing) -> None:
 
 
 def test_what_does_not_act_yet_is_taken_with_a_warning(placing: Placing) -> None:
-    _, placement = placing(url=URL, record=True, machine_detection="DetectMessageEnd")
-    assert [code for code, _ in placement.warnings] == [13750, 13750]
-    assert placing(url=URL, record=False)[1].warnings == ()
+    _, placement = placing(url=URL, machine_detection="DetectMessageEnd")
+    assert [code for code, _ in placement.warnings] == [13750]
+    assert placing(url=URL)[1].warnings == ()
+
+
+def test_call_may_be_recorded_from_its_answer(placing: Placing) -> None:
+    assert placing(url=URL, record=False, recording_channels="dual")[1].record is None
+    plain = placing(url=URL, record=True)[1].record
+    assert plain is not None
+    assert (plain.source, plain.track, plain.channels, plain.trim) == ("OutboundAPI", "both", 1, True)
+    assert (plain.callback, plain.silence, plain.beep) == (None, 0, False)
+    settings = {
+        "recording_channels": "dual",
+        "recording_status_callback": "https://app.example/r",
+        "recording_status_callback_method": "GET",
+        "recording_status_callback_event": ["in-progress absent", "completed"],
+        "trim": "do-not-trim",
+    }
+    dual = placing(url=URL, record=True, **settings)[1].record
+    assert dual is not None
+    assert (dual.channels, dual.trim) == (2, False)
+    assert dual.callback == RecordingCallback(
+        url="https://app.example/r", method="GET", events=("in-progress", "completed", "absent")
+    )
+    one = placing(url=URL, record=True, recording_channels="dual", recording_track="inbound")[1].record
+    assert one is not None
+    assert (one.track, one.channels) == ("inbound", 1)
+
+
+def test_sip_addresses_may_be_called_by_anyone(placing: Placing) -> None:
+    address = "sip:alice@pbx.example;transport=tcp?X-Colour=dark%20green&Via=1"
+    call, placement = placing(
+        to=address, from_="front.desk", url=URL, sip_auth_username="u", sip_auth_password="p"
+    )
+    assert call.to == "sip:alice@pbx.example;transport=tcp"
+    assert placement.sip == SipTarget(
+        uri=call.to, headers=(("X-Colour", "dark green"),), username="u", password="p"
+    )
+    assert [code for code, _ in placement.warnings] == [32113]
+    assert placing(to="sip:alice@pbx.example", from_="client:bob", url=URL)[1].from_ == "client:bob"
 
 
 def test_clients_and_verified_numbers_may_call(placing: Placing) -> None:
@@ -156,7 +193,14 @@ def test_clients_and_verified_numbers_may_call(placing: Placing) -> None:
         ({"to": "client:a b"}, 21211),
         ({"to": "client:" + "a" * 257}, 21211),
         ({"to": "client:a?" + "&".join("a=b" for _ in range(101))}, 21211),
-        ({"to": "sip:alice@example.com"}, 21214),
+        ({"to": "sip:alice@example.com", "from_": "the desk"}, 21212),
+        ({"to": "sip:"}, 21211),
+        ({"to": "sip:a b@example.com"}, 21211),
+        ({"to": "sip:a@example.com", "sip_auth_username": "u" * 256}, 21221),
+        ({"record": "maybe"}, 20001),
+        ({"record": True, "recording_channels": "quadro"}, 20001),
+        ({"record": True, "recording_status_callback": "nope"}, 21609),
+        ({"record": True, "recording_status_callback_event": ["ended"]}, 21626),
         ({"from_": ""}, 21213),
         ({"from_": "ACME"}, 21212),
         ({"from_": "client:bob"}, 21212),

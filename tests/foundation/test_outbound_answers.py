@@ -164,6 +164,16 @@ def test_a_body_may_be_as_large_as_allowed_and_no_larger(fetcher: Fetcher, serve
     assert failure(fetcher, origin.url(), max_bytes=63_999).code == 11750
 
 
+@pytest.mark.parametrize("kind", ["audio/mpeg", "Audio/X-Wav; rate=8000"])
+def test_of_what_is_only_glanced_at_one_byte_is_read(fetcher: Fetcher, serve: Serve, kind: str) -> None:
+    """However large it is: what an answer with a sound is, its type says (twilio-surface 1.2)."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n".encode()
+    origin = serve(lambda _: endless(head))
+    answer = fetcher.fetch(OutboundRequest(url=origin.url(), glance_at="audio/"))
+    assert (answer.status, len(answer.body), answer.header("Content-Type")) == (200, 1, kind)
+    assert failure(fetcher, origin.url(), glance_at="video/").code == 11750
+
+
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
 def test_a_gzipped_body_is_inflated_even_unasked(fetcher: Fetcher, serve: Serve, coding: str) -> None:
     body = gzip.compress(b"<Response/>") if coding == "gzip" else b"<Response/>"

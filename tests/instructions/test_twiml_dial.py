@@ -450,9 +450,11 @@ def test_up_to_ten_nouns(conversation: New, number: int) -> None:
         ("<Number>bob</Number>", 13223),
         ("<Client/>", 12200),
         ("<Client>a b</Client>", 12200),
-        ("<Conference>room</Conference>", 13750),
-        ("<Queue>support</Queue>", 13750),
-        ("<Sip>sip:a@b.test</Sip>", 13750),
+        ("<Queue/>", 14212),
+        ("<Sip/>", 13243),
+        ("<Sip>bob</Sip>", 13243),
+        ("<Application/>", 12200),
+        ("<WhatsApp>+15550111</WhatsApp>", 13750),
         ("<Say>Hi</Say>", 13215),
     ],
 )
@@ -464,7 +466,7 @@ def test_a_dial_that_can_ring_nobody_fails_at_once(conversation: New, nouns: str
 
 def test_a_noun_that_does_not_act_is_skipped_with_a_warning(conversation: New) -> None:
     talk = conversation()
-    warned, start, _ = talk.run(dial("<Sip>sip:a@b.test</Sip><Client>bob</Client>"))
+    warned, start, _ = talk.run(dial("<WhatsApp>+15550111</WhatsApp><Client>bob</Client>"))
     assert (warned.code, warned.line) == (13750, 1)
     assert start == client("bob", B)
 
@@ -474,11 +476,11 @@ def test_attributes_that_do_not_act_are_warned_about(conversation: New) -> None:
     talk.run(
         dial(
             '<Number byoc="BY' + "0" * 32 + '">+15550111</Number>',
-            'record="record-from-answer" trim="do-not-trim"',
+            'callReason="a parcel" trim="do-not-trim"',
         )
     )
     texts = [command.message for command in talk.commands if isinstance(command, Warn)]
-    assert [text.partition(" does")[0] for text in texts] == ["<Dial record>", "<Number byoc>"]
+    assert [text.partition(" does")[0] for text in texts] == ["<Dial callReason>", "<Number byoc>"]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,13 @@ def test_input_ends_and_action_is_asked(
     assert press(talk, "1") == ()
 
 
+def test_the_finishing_key_is_one_that_the_document_names(conversation: New) -> None:
+    talk = conversation(answered=True)
+    talk.run('<Gather finishOnKey="9" method="GET"/>')
+    press(talk, "1#9")
+    assert asked(talk) == (APP, {"Digits": "1#", "FinishedOnKey": "9"})
+
+
 def test_each_key_starts_the_timeout_again(conversation: New) -> None:
     talk = gather(conversation, ' timeout="3"')
     for number, digit in enumerate("12"):
@@ -176,29 +183,6 @@ def test_no_input_asks_action_if_it_wants_to_know(conversation: New, ends: str, 
     talk = gather(conversation, ' actionOnEmptyResult="true"')
     press(talk, "#") if ends == "finishing key" else talk.tell(TimerFired, timer="gather-1-0-0")
     assert asked(talk) == (APP, {"Digits": "", "FinishedOnKey": key})
-
-
-# -- speech, which does not act yet
-
-
-@pytest.mark.parametrize("words", ["dtmf speech", "speech dtmf"])
-def test_speech_beside_keys_is_said_once_and_keys_count(conversation: New, words: str) -> None:
-    talk = gather(conversation, f' input="{words}" hints="yes, no" speechTimeout="auto" numDigits="1"')
-    press(talk, "1")
-    assert talk.codes() == [13750]
-    assert asked(talk)[1] == {"Digits": "1", "FinishedOnKey": ""}
-
-
-def test_speech_alone_is_no_input_after_its_prompts(conversation: New) -> None:
-    talk = gather(conversation, ' input="speech"', "<Say>Speak</Say>", "<Pause/>")
-    assert talk.codes() == [13750]
-    assert press(talk, "1") == ()
-    assert talk.tell(SoundEnded, sound_id="sound-1-0-0") == (SetTimer(timer="pause-1-1", seconds=1),)
-
-
-def test_speech_alone_tells_action_of_no_result(conversation: New) -> None:
-    talk = gather(conversation, ' input="speech" actionOnEmptyResult="true"')
-    assert asked(talk) == (APP, {"SpeechResult": ""})
 
 
 # -- leaving

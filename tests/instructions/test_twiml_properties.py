@@ -16,10 +16,12 @@ from instructions.commands import (
     CancelTimer,
     Fetch,
     Finish,
+    Listen,
     Play,
     Record,
     SetTimer,
     StartLeg,
+    StartStream,
     StopRecording,
     StopSounds,
 )
@@ -38,14 +40,25 @@ from instructions.events import (
     RecordingEnded,
     Replaced,
     SoundEnded,
+    SpeechHeard,
+    SpeechStarted,
     Started,
+    StreamEnded,
     TimerFired,
 )
 from instructions.interpreter import advance, new_session
 from instructions.outcomes import Role
 
 FLAGS = st.sampled_from(
-    ["", ' sequential="true"', ' answerOnBridge="true"', ' hangupOnStar="true"', ' timeout="x"']
+    [
+        "",
+        ' sequential="true"',
+        ' answerOnBridge="true"',
+        ' hangupOnStar="true"',
+        ' timeout="x"',
+        ' record="true" recordingStatusCallback="/cb"',
+        ' record="record-from-ringing-dual"',
+    ]
 )
 NOUNS = st.sampled_from(
     [
@@ -54,6 +67,8 @@ NOUNS = st.sampled_from(
         '<Number statusCallback="/cb">+15550111</Number>',
         '<Number url="https://b.test/hear">+15550112</Number>',
         "<Conference>r</Conference>",
+        "<Sip><Uri>sip:a@b.test?Via=1</Uri><Uri>sip:b@b.test</Uri></Sip>",
+        f'<Application url="hear">AP{"0" * 32}</Application>',
         "<Nobody/>",
         "",
     ]
@@ -81,8 +96,9 @@ PROMPTS = st.lists(
     max_size=4,
 ).map("".join)
 GATHERS = st.builds(
-    "<Gather{}{}{}{}>{}</Gather>".format,
+    "<Gather{}{}{}{}{}>{}</Gather>".format,
     st.sampled_from(["", ' input="speech"', ' input="dtmf speech"']),
+    st.sampled_from(["", ' bargeIn="false"', ' partialResultCallback="p"']),
     st.sampled_from(["", ' numDigits="2"', ' numDigits="1"']),
     st.sampled_from(["", ' finishOnKey=""', ' finishOnKey="*"']),
     st.sampled_from(["", ' actionOnEmptyResult="true"', ' action="https://b.test/"']),
@@ -90,8 +106,18 @@ GATHERS = st.builds(
 )
 RECORDS = st.builds(
     "<Record{}{}/>".format,
-    st.sampled_from(["", ' finishOnKey=""', ' transcribe="true"']),
+    st.sampled_from(["", ' finishOnKey=""', ' transcribe="true"', ' transcribeCallback="t"']),
     st.sampled_from(["", ' recordingStatusCallback="/cb"', ' action="https://b.test/"']),
+)
+ATTACHED = st.sampled_from(
+    [
+        '<Connect><Stream url="wss://a.test/"/></Connect>',
+        '<Connect action="/done"><Stream url="audio" statusCallback="cb"/><Room>r</Room></Connect>',
+        '<Connect action="/done"><Stream url="wss://a.test/" track="both_tracks"/></Connect>',
+        '<Start><Stream name="s" url="wss://a.test/"/><Recording/><Siprec/></Start>',
+        '<Stop><Stream name="s"/><Stream/></Stop>',
+        "<Echo/>",
+    ]
 )
 VERBS = st.sampled_from(
     [
@@ -105,7 +131,7 @@ VERBS = st.sampled_from(
         "<Say>",
     ]
 )
-TWIML = st.lists(DIALS | GATHERS | RECORDS | PROMPTS | VERBS, max_size=3).map(
+TWIML = st.lists(DIALS | GATHERS | RECORDS | ATTACHED | PROMPTS | VERBS, max_size=3).map(
     lambda verbs: f"<Response>{''.join(verbs)}</Response>"
 )
 BODIES = TWIML.map(str.encode) | st.binary(max_size=30)
@@ -120,6 +146,8 @@ def events(known: dict[str, list[str]]) -> st.SearchStrategy[Event]:
     fetches = st.sampled_from(["stranger", *known["fetches"][-1:], *known["fetches"]])
     sounds = st.sampled_from(["stranger", *known["sounds"][-1:], *known["sounds"]])
     recordings = st.sampled_from(["stranger", *known["recordings"][-1:], *known["recordings"]])
+    streams = st.sampled_from(["stranger", *known["streams"][-1:], *known["streams"]])
+    listens = st.sampled_from(["stranger", *known["listens"][-1:], *known["listens"]])
     return st.one_of(
         st.builds(Started, at=TIMES),
         st.builds(
@@ -128,7 +156,7 @@ def events(known: dict[str, list[str]]) -> st.SearchStrategy[Event]:
             fetch=fetches,
             url=URLS,
             body=BODIES,
-            content_type=st.sampled_from(["text/xml", "text/plain", "", None]),
+            content_type=st.sampled_from(["text/xml", "text/xml", "text/plain", "audio/wav", "", None]),
         ),
         st.builds(
             DocumentFailed, at=TIMES, fetch=fetches, url=URLS, code=st.just(11200), reason=st.text(max_size=5)
@@ -149,6 +177,17 @@ def events(known: dict[str, list[str]]) -> st.SearchStrategy[Event]:
             seconds=st.integers(0, 9),
             silent=st.booleans(),
         ),
+        st.builds(StreamEnded, at=TIMES, stream=streams, failed=st.booleans(), code=st.just(31921)),
+        st.builds(SpeechStarted, at=TIMES, listen=listens),
+        st.builds(
+            SpeechHeard,
+            at=TIMES,
+            listen=listens,
+            text=st.sampled_from(["", "yes"]),
+            confidence=st.floats(0, 1),
+            failed=st.booleans(),
+            code=st.just(20503),
+        ),
         st.builds(Replaced, at=TIMES, url=st.none() | URLS, method=st.just("GET"), twiml=st.none() | TWIML),
         # Rarely: it ends everything.
         st.integers(0, 9).flatmap(lambda n: st.builds(HungUp if n == 9 else Answered, at=TIMES)),
@@ -166,10 +205,13 @@ SESSIONS = st.builds(
 )
 
 
+NAMES = ("legs", "timers", "fetches", "sounds", "recordings", "streams", "listens")
+
+
 @settings(max_examples=150, deadline=None)
 @given(session=SESSIONS, data=st.data())
 def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
-    state, known = session, {"legs": [], "timers": [], "fetches": [], "sounds": [], "recordings": []}
+    state, known = session, {name: [] for name in NAMES}
     answers = bridges = 0
     under_way: set[str] = set()
     event: Event = Started(at=0)
@@ -208,6 +250,12 @@ def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
                 known["recordings"].append(command.recording)
             elif isinstance(command, StopRecording):
                 assert command.recording in known["recordings"]
+            elif isinstance(command, StartStream):
+                assert command.stream not in known["streams"], "a stream's name is used once"
+                known["streams"].append(command.stream)
+            elif isinstance(command, Listen):
+                assert command.listen not in known["listens"], "a listening's name is used once"
+                known["listens"].append(command.listen)
             answers += isinstance(command, Answer)
             bridges += isinstance(command, Bridge)
         assert answers <= 1
@@ -219,7 +267,7 @@ def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
                 under_way.add(command.sound_id if isinstance(command, Play) else command.timer)
             elif isinstance(command, CancelTimer):
                 under_way.discard(command.timer)
-        if state.waiting != "verb":
+        if state.waiting not in ("verb", "farewell"):
             assert not under_way, "a verb that was left leaves no timer and no sound behind"
         assert len(under_way) <= 1
         event = data.draw(events(known))

@@ -48,12 +48,13 @@ def test_the_defaults_are_twilios(conversation: New) -> None:
 
 
 def test_all_that_can_be_asked_for(conversation: New) -> None:
-    attributes = (
-        ' timeout="0" maxLength="30" playBeep="false" trim="do-not-trim" recordingStatusCallback="cb"'
-        ' recordingStatusCallbackMethod="GET" recordingStatusCallbackEvent="in-progress absent"'
+    talk = conversation(answered=True)
+    talk.run(
+        '<Record timeout="0" maxLength="30" playBeep="false" trim="do-not-trim" recordingStatusCallback="cb"'
+        ' recordingStatusCallbackMethod="GET" recordingStatusCallbackEvent="in-progress absent"/>'
     )
     callback = RecordingCallback(url="https://app.test/cb", method="GET", events=("in-progress", "absent"))
-    assert recording(conversation, attributes).commands[-1] == Record(
+    assert talk.commands[-1] == Record(
         recording=NAME, silence=0, max_length=30, beep=False, trim=False, callback=callback
     )
 
@@ -61,7 +62,8 @@ def test_all_that_can_be_asked_for(conversation: New) -> None:
 @pytest.mark.parametrize("cause", ["silence", "length", "stopped"])
 def test_action_is_asked_with_the_recording(conversation: New, cause: str) -> None:
     """The rest of the document is dead; the engine adds RecordingUrl, RecordingSid and RecordingDuration."""
-    talk = recording(conversation, ' action="/done" method="GET"')
+    talk = conversation(answered=True)
+    talk.run('<Record action="/done" method="GET"/><Pause/>')
     fetch = Fetch(
         fetch="fetch-2",
         url="https://app.test/done",
@@ -178,9 +180,34 @@ def test_leaving_stops_it(conversation: New) -> None:
     assert end(talk, "stopped") == ()
 
 
-def test_transcription_does_not_act_yet_and_is_said(conversation: New) -> None:
-    talk = recording(conversation, ' transcribe="true"')
-    assert talk.codes() == [13750]
+@pytest.mark.parametrize(
+    ("attributes", "transcribe", "to"),
+    [
+        (' transcribe="true"', True, None),
+        (' transcribeCallback="text"', True, "https://app.test/text"),
+        (' transcribe="true" transcribeCallback="https://b.test/"', True, "https://b.test/"),
+        (' transcribe="false"', False, None),
+    ],
+)
+def test_a_transcription(conversation: New, attributes: str, transcribe: bool, to: str | None) -> None:
+    """The callback implies it."""
+    talk = recording(conversation, attributes)
+    record = talk.commands[-1]
+    assert (record.transcribe, record.transcribe_to, talk.codes()) == (transcribe, to, [])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "codes"),
+    [
+        (' transcribe="true" maxLength="121"', [13615]),
+        (' transcribeCallback="/t" maxLength="600"', [13615]),
+        (' transcribe="true" maxLength="120"', []),
+        (' maxLength="121"', []),
+    ],
+)
+def test_what_is_too_long_to_be_transcribed(conversation: New, attributes: str, codes: list[int]) -> None:
+    talk = recording(conversation, attributes)
+    assert talk.codes() == codes
     assert isinstance(talk.commands[-1], Record)
 
 
@@ -189,6 +216,12 @@ def test_a_callback_that_has_no_url_to_start_from(conversation: New) -> None:
     talk = conversation(url=None, twiml=twiml, answered=True)
     fault, record = talk.start()
     assert (fault.code, record.callback) == (15004, None)
+
+
+def test_a_transcription_for_nobody_is_still_made(conversation: New) -> None:
+    twiml = '<Response><Record transcribeCallback="text"/></Response>'
+    fault, record = conversation(url=None, twiml=twiml, answered=True).start()
+    assert (fault.code, record.transcribe, record.transcribe_to) == (15004, True, None)
 
 
 def test_a_whisper_may_record(conversation: New) -> None:

@@ -31,10 +31,11 @@ from instructions.events import (
     LegEnded,
     LegStatus,
     Replaced,
+    SoundEnded,
     Started,
     TimerFired,
 )
-from instructions.interpreter import MAX_DOCUMENTS
+from instructions.interpreter import APOLOGY, MAX_DOCUMENTS
 
 New = Callable[..., Any]
 APP = "https://app.test/voice"
@@ -287,9 +288,10 @@ def test_an_unusable_base_is_a_fault_not_a_crash(conversation: New) -> None:
     assert talk.reply("<Redirect>/next</Redirect>", url="http://[")[-1] == ERROR
 
 
-def test_a_verb_that_does_not_act_is_skipped_with_a_warning(conversation: New) -> None:
-    warned, ended = conversation().run("<Echo/>")
-    assert (warned.code, warned.message, ended) == (13750, "<Echo> does not act yet: it was skipped", END)
+@pytest.mark.parametrize("verb", ["Pay", "Prompt", "Refer", "Sms"])
+def test_a_verb_that_does_not_act_is_skipped_with_a_warning(conversation: New, verb: str) -> None:
+    warned, ended = conversation().run(f"<{verb}/>")
+    assert (warned.code, warned.message, ended) == (13750, f"<{verb}> does not act yet: it was skipped", END)
 
 
 # -- the end
@@ -330,7 +332,7 @@ def test_a_caller_who_hung_up_gets_no_fallback_for_a_bad_action(conversation: Ne
     ("twiml", "reason"),
     [
         ("", "end_of_document"),
-        ("<Echo/>", "end_of_document"),
+        ("<Pay/>", "end_of_document"),
         ("<Hangup/>", "screening_declined"),
         ("<Reject/>", "screening_declined"),
         ("<Say>", "application_error"),
@@ -421,6 +423,9 @@ def test_a_document_that_reads_differently_after_an_upgrade_ends_the_call(
             commands = talk.tell(HungUp)
     assert (CancelLeg(leg="leg-1-0-0") in commands) is (event != "answered")
     assert [command.code for command in commands if isinstance(command, Fault)] == [12400]
+    if event != "hung up":
+        assert commands[-1].sound == APOLOGY
+        commands = talk.tell(SoundEnded, sound_id=commands[-1].sound_id)
     assert commands[-1] == ERROR
 
 
@@ -428,7 +433,7 @@ def test_a_verb_ignores_another_verbs_memory(conversation: New) -> None:
     talk = conversation()
     talk.run("<Pause/>")
     (frame,) = talk.state.frames
-    for verb in ("Dial", "Say", "Gather", "Record"):
+    for verb in ("Dial", "Say", "Gather", "Record", "Connect", "Echo"):
         other = replace(frame, document=f"<Response><{verb}/></Response>".encode(), verb=verb)
         talk.state = replace(talk.state, frames=(other,))
         assert talk.tell(TimerFired, timer="pause-1-0") == ()

@@ -162,7 +162,10 @@ def test_an_older_state_is_lifted(conversation: New, monkeypatch: pytest.MonkeyP
         ("<Dial>+15550111</Dial>", "DialMemory"),
         ("<Say>Hi</Say>", "SoundMemory"),
         ("<Gather><Say>Hi</Say></Gather>", "GatherMemory"),
+        ('<Gather input="speech"/>', "GatherMemory"),
         ("<Record/>", "RecordMemory"),
+        ('<Connect><Stream url="wss://a.test/"/></Connect>', "ConnectMemory"),
+        ("<Echo/>", "EchoMemory"),
     ],
 )
 def test_what_a_verb_remembers_is_stored_by_its_name(conversation: New, twiml: str, kind: str) -> None:

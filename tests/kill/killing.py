@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -66,26 +66,32 @@ class Scene:
     async def play(self, armed: dict[str, str]) -> bool:
         """The act with a process that is armed; whether both sides heard each other as they should."""
         with Origin(self.documents) as self.app:
-            callback = self.app.url("/status")
-            self.number = self.tenant.number(self.app.url(self.entrance), status_callback=callback)
-            app = self.tenant.application(self.app.url("/outgoing"), status_callback=callback)
-            script = DialScript(source=Tone(hz=600), answer_after=0.1)
-            async with self.deployment.carrier(script=script) as self.carrier:
-                self.deployment.adopt(self.carrier)
-                async with self.tenant.phone("alice", app=app, source=Tone(hz=1000)) as self.phone:
-                    await self.phone.register()
-                    await asyncio.to_thread(self.deployment.stop, self.process)
-                    await asyncio.to_thread(self.deployment.start, self.process, environment=armed)
-                    keeper = asyncio.create_task(self._keep_process())
-                    try:
-                        talked = await self.act(self)
-                    finally:
-                        await asyncio.to_thread(self._until_over)
-                        keeper.cancel()
-                        await asyncio.wait([keeper])
-                        self._revive()
-            self._check(self.app)
+            async with self.cast():
+                await asyncio.to_thread(self.deployment.stop, self.process)
+                await asyncio.to_thread(self.deployment.start, self.process, environment=armed)
+                keeper = asyncio.create_task(self._keep_process())
+                try:
+                    talked = await self.act(self)
+                finally:
+                    await asyncio.to_thread(self._until_over)
+                    keeper.cancel()
+                    await asyncio.wait([keeper])
+                    self._revive()
+            await asyncio.to_thread(self._check, self.app)
         return talked
+
+    @asynccontextmanager
+    async def cast(self) -> AsyncIterator[None]:
+        """Who calls and who is called."""
+        callback = self.app.url("/status")
+        self.number = self.tenant.number(self.app.url(self.entrance), status_callback=callback)
+        app = self.tenant.application(self.app.url("/outgoing"), status_callback=callback)
+        script = DialScript(source=Tone(hz=600), answer_after=0.1)
+        async with self.deployment.carrier(script=script) as self.carrier:
+            self.deployment.adopt(self.carrier)
+            async with self.tenant.phone("alice", app=app, source=Tone(hz=1000)) as self.phone:
+                await self.phone.register()
+                yield
 
     # -- what acts are made of
 
@@ -141,21 +147,33 @@ async def until_registered(phone: Phone) -> None:
 
 
 def at_every_point(
-    deployment: Deployment, process: str, act: Act, log: Path, excused: Collection[str] = ()
+    deployment: Deployment,
+    process: str,
+    act: Act,
+    log: Path,
+    excused: Collection[str] = (),
+    *,
+    stage: type[Scene] = Scene,
+    only: Callable[[str], bool] = lambda name: True,
+    every_pass: bool = True,
 ) -> None:
-    """Plays the act once for each pass of each named point; `excused` are points where a call may not come about."""
-    first = Scene(deployment, process, act)
+    """Plays the act once for each pass of each named point, or for its last pass alone.
+
+    `excused` are points where a call may not come about.
+    """
+    first = stage(deployment, process, act)
     assert asyncio.run(first.play({"FAILPOINT_LOG": str(log)}))
     assert not first.died
     points = [
         (name, turn)
         for name, turns in Counter(log.read_text().split()).items()
-        for turn in range(1, turns + 1)
+        for turn in range(1 if every_pass else turns, turns + 1)
+        if only(name)
     ]
     faults = []
     died = 0
     for name, turn in points:
-        scene = Scene(deployment, process, act)
+        scene = stage(deployment, process, act)
         try:
             talked = asyncio.run(scene.play({"FAILPOINT": f"{name}:{turn}"}))
             if not talked and name not in excused:

@@ -161,11 +161,11 @@ async def test_queued_and_ringing_calls_outlive_the_router(own_scene: Scene) -> 
 
 
 async def test_what_does_not_act_yet_is_said(scene: Scene) -> None:
-    """Record and MachineDetection: the call goes on without them, with a warning; AnsweredBy is absent."""
+    """MachineDetection: the call goes on without it, with a warning; AnsweredBy is absent."""
     async with scene.carrier(script=answering()):
-        await place(scene, twiml="<Response><Hangup/></Response>", record=True, machine_detection="Enable")
+        await place(scene, twiml="<Response><Hangup/></Response>", machine_detection="Enable")
         await told(scene, *LADDER)
-    assert scene.codes() == ["13750", "13750"]
+    assert scene.codes() == ["13750"]
     assert all("AnsweredBy" not in form for form in scene.app.forms("/status/call"))
 
 

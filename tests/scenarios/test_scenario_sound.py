@@ -3,6 +3,7 @@
 import asyncio
 import io
 import wave
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scene import CALLER, CALLER_HZ, Scene, within
 from callrouter.audio.ear import dominant_hz
 from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.call import SimulatedCall
+from tests.support.extras import needs
 from tests.support.origin import reply
 from tests.support.sound import served, tone
 
@@ -43,7 +45,7 @@ async def test_play_is_heard_and_the_next_verb_follows(scene: Scene) -> None:
 
 
 async def test_say_is_heard(scene: Scene) -> None:
-    pytest.importorskip("espeakng_loader", reason="no speech engine: pip install callrouter[tts]")
+    needs("tts")
     number = scene.number("<Response><Say>Please hold the line, somebody will be with you.</Say></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
@@ -52,6 +54,29 @@ async def test_say_is_heard(scene: Scene) -> None:
                 pass
         await within(10, call.ended)
         await scene.over()
+    assert scene.codes() == []
+
+
+async def test_marked_up_speech_is_heard(scene: Scene) -> None:
+    """The SSML subset, with the pause that it asks for (twilio-surface 2.5)."""
+    needs("tts")
+    number = scene.number(
+        "<Response><Say voice='Polly.Joanna' language='en-US' loop='1'><p><s>Your <emphasis level='strong'>code"
+        "</emphasis> is <say-as interpret-as='digits' format='mdy'>12</say-as>.</s></p><break strength='strong' "
+        "time='2s'/><prosody rate='slow' volume='loud' pitch='high'>Call <sub alias='the desk'>TD</sub></prosody> "
+        "<phoneme alphabet='ipa' ph='təˈmɑːtoʊ'>tomato</phoneme> <w role='amazon:VB'>read</w> "
+        "<lang xml:lang='de-DE'>Hallo</lang></Say></Response>"
+    )
+    async with scene.carrier() as carrier:
+        call = await carrier.call(CALLER, number)
+        heard = []
+        with suppress(TimeoutError):  # once it is over, nothing comes any more
+            while not call.ended.done():
+                heard.append(await call.heard(0.2) is not None)
+        await within(10, call.ended)
+        await scene.over()
+    words = "".join("x" if spoken else "." for spoken in heard).strip(".")
+    assert ".......x" in words, f"no pause of two seconds within the speech: {words}"
     assert scene.codes() == []
 
 

@@ -34,6 +34,7 @@ from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, APPLICATION, CARRIER, PHONE_NUMBER, new_sid
 from migrations import runner
 from presence.models import calls, invites
+from tests.support.ports import free_ports
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class Deployment:
     def __init__(
         self, folder: Path, *, router_database: str = "", presence_database: str = "", **settings: object
     ) -> None:
-        ports = _free_ports(6)
+        ports = free_ports(6)
         self.folder = folder
         self.router_url = f"http://127.0.0.1:{ports[0]}"
         self.presence_url = f"http://127.0.0.1:{ports[1]}"
@@ -272,14 +273,6 @@ class Deployment:
         bound = select(calls.c.call_sid).where(calls.c.account_sid == tenant.sid)
         with self.presence_database.connect() as connection:
             return [sid for query in (ringing, bound) for sid in connection.execute(query).scalars()]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 def deployments(folder: Path, **options: Any) -> Iterator[Deployment]:

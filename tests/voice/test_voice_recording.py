@@ -441,7 +441,7 @@ def test_recordings_of_a_leg_are_bounded_and_orders_repeat() -> None:
                     await record(client, origin, recording=f"RE{number}")
                     await record(client, origin, recording=f"RE{number}")
                 assert node.stats()["recording"] == 4
-                with pytest.raises(VoiceError, match="4 recordings of this leg run already"):
+                with pytest.raises(VoiceError, match="4 recordings run here already"):
                     await record(client, origin, recording="RE4")
                 await client.request("leg.record_stop", leg="A", recording="RE0")
                 assert (await done(events))["recording"] == "RE0"

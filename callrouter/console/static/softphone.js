@@ -7,7 +7,7 @@ const SILENCE = 15_000, REGISTER_EVERY = 30_000, RENEW_BEFORE = 10, LONGEST_DELA
 
 let socket = null, token = "", delay = 100;  // the open WebSocket; ms until the next reconnect
 let wanted = false;                          // the person wants to be registered
-let deaf = 0, renewal = 0;                   // timers: the server is silent; the token is about to run out
+let deaf = 0, renewal = 0, retry = 0;        // timers: the server is silent; the token runs out; the next attempt
 let call = null;                             // {sid, placed, incoming, phase, peer, reconnect, offer, pc, mic}
 
 // ---- the line ----
@@ -15,7 +15,7 @@ let call = null;                             // {sid, placed, incoming, phase, p
 async function connect() {
   try { token = await fetchToken(); } catch (fault) { return again(`No token: ${fault.message}`); }
   const opening = new WebSocket(`wss://${signal}/signal`);
-  opening.onopen = () => { socket = opening; delay = 100; listen(); };
+  opening.onopen = () => { socket = opening; delay = 100; $("trust").hidden = true; listen(); };
   opening.onmessage = ({ data }) => {
     clearTimeout(deaf);
     deaf = setTimeout(() => opening.close(), SILENCE);
@@ -25,6 +25,7 @@ async function connect() {
   opening.onclose = () => {
     clearTimeout(deaf);
     clearTimeout(renewal);
+    if (!socket) $("trust").hidden = false;  // it never opened: most often the certificate, which no script is told
     socket = null;
     if (call && !call.reconnect) end("the line was lost");
     else if (call?.phase === "ringing") end("the line was lost; it may ring again");
@@ -36,9 +37,19 @@ async function connect() {
 
 function again(why) {
   status("wrong", `${why}; trying again`);
-  setTimeout(() => { if (wanted && !socket) connect(); }, delay * (0.6 + 0.8 * Math.random()));
+  clearTimeout(retry);
+  retry = setTimeout(retryNow, delay * (0.6 + 0.8 * Math.random()));
   delay = Math.min(2 * delay, LONGEST_DELAY);
 }
+
+// The next attempt, if one is due later; also when the person comes back from trusting the certificate.
+function retryNow() {
+  if (!retry) return;
+  clearTimeout(retry);
+  retry = 0;
+  if (wanted && !socket) connect();
+}
+addEventListener("focus", retryNow);
 
 async function fetchToken() {
   const answer = await fetch(`${tokenUrl}?identity=${encodeURIComponent($("identity").value)}`);
@@ -176,6 +187,7 @@ function note(text) {
 
 function buttons() {
   const rings = call?.incoming && call.phase === "ringing";
+  document.title = rings ? `☎ ${call.peer} is calling` : "Softphone · callrouter";
   $("call").hidden = !call;
   $("dial").hidden = Boolean(call);
   $("answer").hidden = $("reject").hidden = !rings;

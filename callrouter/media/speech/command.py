@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shlex
-import signal
-import subprocess
-import threading
-from contextlib import suppress
 
+from callrouter.media import program
+from callrouter.media.program import ProgramFailed
 from callrouter.media.speech import ssml
 from callrouter.media.speech.speaker import MOST_BYTES, SECONDS, Audio, SpeechFailed, Utterance
 from callrouter.media.speech.voices import DEFAULT_LANGUAGE
@@ -33,61 +30,19 @@ class CommandSpeaker:
                 raise SpeechFailed(code, f"{value[:64]!r} is not a name that an engine could know.")
         # A text must not pass for an option of the program, nor end an argument.
         words = f" {words}" if words.startswith("-") else words
-        given = {
+        values = {
             "{text}": words.replace("\0", ""),
             "{voice}": utterance.voice,
             "{language}": utterance.language or DEFAULT_LANGUAGE,
         }
-        argument = re.compile("|".join(map(re.escape, given)))
-        arguments = [argument.sub(lambda found: given[found[0]], part) for part in self._line]
-        body = _output(arguments, b"" if any("{text}" in part for part in self._line) else words.encode())
+        argument = re.compile("|".join(map(re.escape, values)))
+        arguments = [argument.sub(lambda found: values[found[0]], part) for part in self._line]
+        given = b"" if any("{text}" in part for part in self._line) else words.encode()
+        try:
+            body = program.output(arguments, given, seconds=SECONDS, most=MOST_BYTES)
+        except ProgramFailed as failure:
+            raise SpeechFailed(20503, f"The speech command {failure}.") from failure
         return Audio(body=body, content_type="audio/wav")
 
     def close(self) -> None:
         pass
-
-
-def _output(arguments: list[str], text: bytes) -> bytes:
-    try:
-        process = subprocess.Popen(  # noqa: S603
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise SpeechFailed(20503, f"The speech command cannot be started: {error}") from error
-    watch = threading.Timer(SECONDS, _end, [process])
-    watch.start()
-    try:
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            feeding = threading.Thread(target=_feed, args=(process, text), daemon=True)
-            feeding.start()
-            body = process.stdout.read(MOST_BYTES + 1)
-            if len(body) > MOST_BYTES:
-                _end(process)
-            feeding.join(SECONDS)
-    finally:
-        watch.cancel()
-    if process.returncode or not body:
-        raise SpeechFailed(
-            20503,
-            f"The speech command ended with status {process.returncode} and {len(body)} bytes of sound.",
-        )
-    return body
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """With everything that it started, which would hold our pipe open."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _feed(process: subprocess.Popen[bytes], text: bytes) -> None:
-    assert process.stdin is not None
-    with suppress(OSError, ValueError):  # a program that does not read its input has that right
-        process.stdin.write(text)
-        process.stdin.close()

@@ -28,9 +28,15 @@ class Emit(Protocol):
 
 
 class Listener(Protocol):
-    """Hears what the far end says, beside the bridge: a recording, later a mixer or a fork."""
+    """Hears what the far end says, or what it hears, beside the bridge: a recording, a mixer, a stream."""
 
     def hear(self, packet: RtpPacket, now: float) -> None: ...
+
+
+class Source(Protocol):
+    """Says what the far end hears while there is no job and no bridge: a room."""
+
+    def frame(self, now: float) -> bytes: ...
 
 
 class Leg(ABC):
@@ -50,9 +56,13 @@ class Leg(ABC):
         self.up = False
         self.closed = False
         self.peer: Leg | None = None
+        self.source: Source | None = None
         self.far_end_sends = True
         """Whether packets are due: not while it is on hold."""
         self.listeners: tuple[Listener, ...] = ()
+        """Who hears what the far end says."""
+        self.hearers: tuple[Listener, ...] = ()
+        """Who hears what the far end hears: only PCMU, and only what was sent. Numbered as it is sent."""
         self.reception = Reception()
         self.sent_packets = self.sent_octets = self.dropped = self.digits_received = 0
         self.round_trip: float | None = None
@@ -64,6 +74,11 @@ class Leg(ABC):
         self._quiet = self._lost = False
         self._up_at = 0.0
         self._report_due = 0.0
+
+    @property
+    def ends(self) -> tuple[Leg, ...]:
+        """Its sides that can be bridged, the one to take first in front."""
+        return (self,)
 
     # -- in: from the far end -------------------------------------------------
 
@@ -104,7 +119,7 @@ class Leg(ABC):
         numbers = self._stamper.relay(packet.ssrc, packet.sequence, packet.timestamp, now)
         if numbers is not None:
             sequence, timestamp, first = numbers
-            self._send(PCMU, packet.marker or first, sequence, timestamp, packet.payload)
+            self._send(PCMU, packet.marker or first, sequence, timestamp, packet.payload, now)
 
     def relay_event(self, packet: RtpPacket, now: float) -> None:
         """A digit of the bridged leg: as an event if the far end knows those, else without a trace."""
@@ -115,11 +130,11 @@ class Leg(ABC):
             return
         numbers = self._stamper.relay(packet.ssrc, packet.sequence, packet.timestamp, now)
         if numbers is not None:
-            self._send(self.event_type, packet.marker, numbers[0], numbers[1], packet.payload)
+            self._send(self.event_type, packet.marker, numbers[0], numbers[1], packet.payload, now)
 
     def tick(self, now: float) -> None:
-        """20 ms have passed: the job in progress, or silence while there is no bridge."""
-        frame = Frame(payload=SILENT_FRAME)
+        """20 ms have passed: the job in progress, else the room, else silence while there is no bridge."""
+        frame: Frame | None = None
         while self._jobs:
             try:
                 found = next(self._jobs[0].frames, None)
@@ -130,8 +145,13 @@ class Leg(ABC):
                 frame = found
                 break
             self._finish(self._jobs.popleft(), "finished")
-        if not self._jobs and self.peer is not None and self.peer.up:
+        if frame is None and self.peer is not None and self.peer.up:
             self._ticker.discard(self)
+            return
+        if frame is None:
+            payload = SILENT_FRAME if self.source is None else self.source.frame(now)
+            sequence, timestamp, first = self._stamper.generate(now)
+            self._send(PCMU, first, sequence, timestamp, payload, now)
             return
         if frame.same_moment:
             sequence, timestamp = self._stamper.again()
@@ -139,15 +159,22 @@ class Leg(ABC):
         else:
             sequence, timestamp, first = self._stamper.generate(now)
         if frame.event and self.event_type is not None:
-            self._send(self.event_type, frame.marker, sequence, timestamp, frame.payload)
+            self._send(self.event_type, frame.marker, sequence, timestamp, frame.payload, now)
         elif not frame.event:
-            self._send(PCMU, first, sequence, timestamp, frame.payload)
+            self._send(PCMU, first, sequence, timestamp, frame.payload, now)
 
-    def _send(self, payload_type: int, marker: bool, sequence: int, timestamp: int, payload: bytes) -> None:
+    def _send(
+        self, payload_type: int, marker: bool, sequence: int, timestamp: int, payload: bytes, now: float
+    ) -> None:
         header = rtp_header(payload_type, marker, sequence, timestamp, self._stamper.ssrc)
-        if self._transmit(header + payload):
-            self.sent_packets += 1
-            self.sent_octets += len(payload)
+        if not self._transmit(header + payload):
+            return
+        self.sent_packets += 1
+        self.sent_octets += len(payload)
+        if self.hearers and payload_type == PCMU:
+            packet = RtpPacket(payload_type, marker, sequence, timestamp, self._stamper.ssrc, payload)
+            for hearer in self.hearers:
+                hearer.hear(packet, now)
 
     @abstractmethod
     def _transmit(self, packet: bytes) -> bool:
@@ -185,6 +212,12 @@ class Leg(ABC):
         self._stamper.change_source()
         if self.up and not self.closed:
             self._ticker.add(self)  # the next tick sees whether it is needed
+
+    def listen_to(self, source: Source | None) -> None:
+        """Take what the far end hears from a room, or from nobody."""
+        self.source = source
+        if self.up and not self.closed:
+            self._ticker.add(self)
 
     def rise(self, now: float) -> None:
         """The path is there; also after a loss."""

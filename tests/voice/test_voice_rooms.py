@@ -1,0 +1,563 @@
+"""Rooms on real sockets: far ends that say a tone each, judged by the tones that they hear."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from test_voice_phone_leg import digits, phone_leg, press
+from voice_media_stub import answer, measured, ulaw
+from voice_peers import Browser, Events, Phone, run, until, voice_node
+
+from callrouter.voice.client import VoiceClient, VoiceError
+from callrouter.voice.media import g711
+from callrouter.voice.media.g711 import PCMA_TO_PCMU, PCMU_TO_PCMA
+from tests.support.origin import Origin
+
+A, B, C, BEEP, OTHER = 600, 900, 1300, 1000, 2100
+ALL = (A, B, C, BEEP, OTHER)
+LOUD = 500.0
+"""Of a tone of amplitude 8000, of which half a second is heard; below it is what windows leak."""
+
+
+def tones(sound: np.ndarray, rate: int = 8000) -> set[int]:
+    """Which of the tones are in it."""
+    wave = sound.astype(np.float64) * np.hanning(len(sound))
+    time = np.arange(len(sound)) / rate
+    strength = {hertz: abs(np.exp(-2j * np.pi * hertz * time) @ wave) / len(sound) * 4 for hertz in ALL}
+    return {hertz for hertz, found in strength.items() if found > LOUD}
+
+
+async def hears(far: Phone | Browser, *expected: int, seconds: float = 8) -> None:
+    """Until half a second of what it hears is exactly these tones."""
+
+    def heard() -> bool:
+        if isinstance(far, Browser):
+            latest = far.heard[-25:]
+            return len(latest) == 25 and tones(np.concatenate(latest), far.rate) == set(expected)
+        audio = [packet.payload for packet in far.received[-25:] if packet.payload_type in (0, 8)]
+        sound = b"".join(audio)
+        if far.payload_type == 8:
+            sound = sound.translate(PCMA_TO_PCMU)
+        return len(audio) == 25 and tones(g711.decode(sound)) == set(expected)
+
+    await until(heard, seconds)
+
+
+async def join(client: VoiceClient, *legs: str, room: str = "R", **fields: Any) -> None:
+    for leg in legs:
+        assert await client.request("room.join", leg=leg, room=room, **fields) == {}
+
+
+async def update(client: VoiceClient, leg: str, room: str = "R", **fields: Any) -> None:
+    assert await client.request("room.update", leg=leg, room=room, **fields) == {}
+
+
+async def three(client: VoiceClient) -> tuple[Phone, Phone, Phone]:
+    """Three phones in one room."""
+    phones = [await phone_leg(client, leg, hertz) for leg, hertz in zip("ABC", (A, B, C), strict=True)]
+    await join(client, "A", "B", "C")
+    return phones[0], phones[1], phones[2]
+
+
+def unbroken(phone: Phone) -> None:
+    """One packet per 20 ms, whatever was heard: neither loss nor jumps, but for a stall of the machine."""
+    steps = {
+        (b.sequence - a.sequence & 0xFFFF, b.ssrc == a.ssrc) for a, b in itertools.pairwise(phone.received)
+    }
+    assert steps == {(1, True)}
+    stamps = [b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in itertools.pairwise(phone.received)]
+    assert all(0 < stamp <= 16_000 and stamp % 160 == 0 for stamp in stamps)
+    assert stamps.count(160) > len(stamps) * 0.9
+
+
+def test_three_hear_the_two_others_and_not_themselves() -> None:
+    """A mu-law phone, an A-law phone and a browser; each one's stream is one, without a gap."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            one = await phone_leg(client, "A", A)
+            two = await phone_leg(client, "B", B, formats="8 101")
+            two.payload_type = 8
+            two.frames = [frame.translate(PCMU_TO_PCMA) for frame in two.frames]
+            browser = Browser(C)
+            made = await client.request("leg.create", leg="C", kind="webrtc", sdp=await browser.offer())
+            await browser.take(made["sdp"])
+            await events.wait("leg.up", "C")
+            await join(client, "A", "B", "C")
+            await asyncio.gather(hears(one, B, C), hears(two, A, C), hears(browser, A, B))
+            assert (await client.request("node.stats"))["rooms"] == 1
+            unbroken(one)
+            await browser.close()
+
+    run(scenario())
+
+
+def test_one_voice_alone_is_not_touched() -> None:
+    """What only one says reaches the others byte for byte, frame by frame."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two, three_ = await three(client)
+            two.hush()
+            three_.hush()
+            loud = [bytes([level]) * 160 for level in range(16, 100)]
+            one.hush()
+            await hears(two)
+            await hears(three_)
+            before = len(two.received), len(three_.received)
+            for frame in loud:
+                one.send(frame)
+                await asyncio.sleep(0.02)
+            for phone, start in zip((two, three_), before, strict=True):
+                await hears(phone)
+                heard = [p.payload for p in phone.received[start:] if p.payload != b"\xff" * 160]
+                assert heard == sorted(heard)
+                assert set(heard) <= set(loud)
+                assert len(heard) > 0.8 * len(loud), "a stalled machine may lose some"
+            assert not any(packet.payload in loud for packet in one.received)
+
+    run(scenario())
+
+
+def test_mute_hold_and_back() -> None:
+    """Muted: hears, is not heard. On hold: neither, but what is played to it is heard by it, and by it alone."""
+
+    async def scenario() -> None:
+        with Origin({"/music": answer(200, ulaw(OTHER, 1.0))}) as origin:
+            async with voice_node() as (_, client, _events):
+                one, two, three_ = await three(client)
+                await update(client, "A", muted=True)
+                await asyncio.gather(hears(one, B, C), hears(two, C), hears(three_, B))
+                await update(client, "A", hold=True)
+                await client.request("leg.play", leg="A", url=origin.url("/music"), loop=0)
+                await asyncio.gather(hears(one, OTHER), hears(two, C), hears(three_, B))
+                await client.request("leg.stop", leg="A")
+                await hears(one)
+                await update(client, "A")
+                await asyncio.gather(hears(one, B, C), hears(two, A, C), hears(three_, A, B))
+                unbroken(one)
+
+    run(scenario())
+
+
+def test_own_jobs_go_before_the_mix() -> None:
+    """An announcement to one: heard in place of the others, who go on hearing that one."""
+
+    async def scenario() -> None:
+        with Origin({"/words": answer(200, ulaw(OTHER, 1.2))}) as origin:
+            async with voice_node() as (_, client, events):
+                one, two, _three = await three(client)
+                await hears(one, B, C)
+                await client.request("leg.play", leg="A", url=origin.url("/words"))
+                await asyncio.gather(hears(one, OTHER), hears(two, A, C))
+                await events.wait("job.done", "A")
+                await hears(one, B, C)
+                unbroken(one)
+
+    run(scenario())
+
+
+def test_a_coach_is_heard_by_one() -> None:
+    """The coach hears everybody; only the coached one hears the coach; then all of them do."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two, three_ = await three(client)
+            await update(client, "A", coach="B")
+            await asyncio.gather(hears(one, B, C), hears(two, A, C), hears(three_, B))
+            await update(client, "A", coach="C", muted=True)
+            await asyncio.gather(hears(one, B, C), hears(two, C), hears(three_, B))
+            await update(client, "A")
+            await asyncio.gather(hears(two, A, C), hears(three_, A, B))
+            await client.request("room.leave", leg="A", room="R")
+            await join(client, "A", coach="nobody")
+            await asyncio.gather(hears(one, B, C), hears(two, C), hears(three_, B))
+
+    run(scenario())
+
+
+def test_a_third_of_the_packets_lost() -> None:
+    """30 % of one leg's packets lost, some late and out of order: it is heard, and the others as before."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two, three_ = await three(client)
+            await hears(two, A, C)
+            chance, really, held = random.Random(30), one.transport.sendto, []
+
+            class Lossy:
+                def sendto(self, data: bytes, target: Any) -> None:
+                    if chance.random() >= 0.3:
+                        held.append(data)
+                        if len(held) == 3:
+                            chance.shuffle(held)
+                            while held:
+                                really(held.pop(), target)
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(three_.transport, name)
+
+            one.transport = Lossy()
+            before = len(two.received)
+            await until(lambda: len(two.received) > before + 60)
+            sound = g711.decode(b"".join(packet.payload for packet in two.received[-50:]))
+            assert {A, C} <= tones(sound)
+            assert tones(g711.decode(b"".join(p.payload for p in one.received[-25:]))) == {B, C}
+            lost = (await client.request("leg.stats", leg="A"))["packets_lost"]
+            assert lost > 0, "nothing was lost: this test tests nothing"
+            unbroken(two)
+
+    run(scenario())
+
+
+def test_a_leg_that_restarts_goes_on_in_its_room() -> None:
+    """A re-INVITE from another device: other port, SSRC and numbers; both ways go on, nobody joins again."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two, three_ = await three(client)
+            await hears(two, A, C)
+            one.hush()
+            await hears(two, C)
+            other = await Phone.open(OTHER)
+            other.ssrc, other.sequence, other.timestamp = 99, 5, 123_456
+            made = await client.request("leg.restart", leg="A", sdp=other.sdp())
+            other.call(made["sdp"])
+            await asyncio.gather(hears(other, B, C), hears(two, OTHER, C), hears(three_, OTHER, B))
+
+    run(scenario())
+
+
+def test_a_leg_may_join_before_it_is_up() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, late = await phone_leg(client, "A", A), await Phone.open(B)
+            offer = (await client.request("leg.create", leg="B", kind="rtp"))["sdp"]
+            await join(client, "A", "B")
+            await hears(one)
+            await client.request("leg.accept", leg="B", sdp=late.sdp())
+            late.call(offer)
+            await asyncio.gather(hears(one, B), hears(late, A))
+
+    run(scenario())
+
+
+def test_digits_are_told_and_not_mixed() -> None:
+    """RFC 4733 events of a member reach the router, and no other member."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            one, two, three_ = await three(client)
+            await hears(two, A, C)
+            one.hush()
+            for key in "12#":
+                press(one, key)
+            one.talk()
+            await events.wait("leg.dtmf", "A", 3)
+            await hears(two, A, C)
+            assert digits(events, "A") == "12#"
+            assert {packet.payload_type for phone in (two, three_) for packet in phone.received} == {0}
+
+    run(scenario())
+
+
+def test_beeps_are_for_the_others() -> None:
+    """On joining and on leaving; who causes it does not hear it."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two = await phone_leg(client, "A", A), await phone_leg(client, "B", B)
+            one.hush()
+            two.hush()
+            await join(client, "A", beep=True)
+
+            def beeped(phone: Phone) -> float:
+                """Seconds of sound until now."""
+                return sum(packet.payload != b"\xff" * 160 for packet in phone.received) * 0.02
+
+            await join(client, "B", beep=True)
+            await until(lambda: beeped(one) >= 0.2)
+            await hears(one)
+            await client.request("room.leave", leg="B", room="R", beep=True)
+            await until(lambda: beeped(one) >= 0.4)
+            await hears(one)
+            sound = g711.decode(b"".join(p.payload for p in one.received if p.payload != b"\xff" * 160))
+            assert tones(sound) == {BEEP}
+            assert beeped(one) < 0.49
+            assert beeped(two) == 0
+
+    run(scenario())
+
+
+def test_speech_is_told_where_it_was_asked_for() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            one, _two, _three = await three(client)
+            one.hush()
+            await join(client, "A", "B", speaker=True)
+            first = await events.wait("room.speech", "B")
+            assert first.data == {"room": "R", "speaking": True}
+            one.talk()
+            assert (await events.wait("room.speech", "A")).data["speaking"] is True
+            one.hush()
+            assert (await events.wait("room.speech", "A", 2)).data["speaking"] is False
+            await client.request("leg.close", leg="B")
+            assert (await events.wait("room.speech", "B", 2)).data["speaking"] is False
+            await events.wait("leg.closed", "B")
+            assert not events.of("room.speech", "C")
+
+    run(scenario())
+
+
+def test_bridge_and_room_exclude_each_other() -> None:
+    """Whatever comes last counts: no leg hears two places."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            one, two, three_ = await three(client)
+            await client.request("bridge.make", legs=["A", "B"])
+            await asyncio.gather(hears(one, B), hears(two, A), hears(three_))
+            await join(client, "A")
+            await asyncio.gather(hears(one, C), hears(two), hears(three_, A))
+            assert (await client.request("leg.stats", leg="B"))["bridged_to"] is None
+            await join(client, "A", "B", room="S")
+            await asyncio.gather(hears(one, B), hears(two, A), hears(three_))
+            await client.request("room.leave", leg="A", room="R")
+            await asyncio.gather(hears(one, B), hears(two, A))
+            assert not events.of("leg.lost")
+
+    run(scenario())
+
+
+def test_a_dialled_program_takes_its_caller_into_a_room() -> None:
+    """A loop leg in the room: who is bridged to it from outside hears the others, and is heard."""
+
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two, three_ = [
+                await phone_leg(client, leg, hertz) for leg, hertz in zip("ABC", (A, B, C), strict=True)
+            ]
+            assert await client.request("leg.create", leg="L", kind="loop") == {"sdp": ""}
+            await client.request("bridge.make", legs=["A", "L"])
+            await join(client, "L", "B", "C")
+            await asyncio.gather(hears(one, B, C), hears(two, A, C), hears(three_, A, B))
+            await client.request("room.leave", leg="L", room="R")
+            await asyncio.gather(hears(one), hears(two, C))
+
+    run(scenario())
+
+
+def test_the_echo_ends_where_the_room_begins() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, _events):
+            one, two = await phone_leg(client, "A", A), await phone_leg(client, "B", B)
+            await client.request("leg.echo", leg="A", on=True)
+            await hears(one, A)
+            await join(client, "A", "B")
+            await asyncio.gather(hears(one, B), hears(two, A))
+            await client.request("leg.echo", leg="A", on=True)
+            await asyncio.gather(hears(one, A), hears(two))
+            assert (await client.request("leg.stats", leg="A"))["room"] is None
+            assert (await client.request("leg.stats", leg="B"))["room"] == "R"
+
+    run(scenario())
+
+
+def test_ringback_ends_where_the_room_begins() -> None:
+    async def scenario() -> None:
+        async with voice_node() as (_, client, events):
+            one = await phone_leg(client, "A", A)
+            await phone_leg(client, "B", B)
+            await client.request("leg.play", leg="A", tone="ringback", request_id="ring")
+            await join(client, "B", "A")
+            assert (await events.wait("job.done", "A")).data["reason"] == "bridged"
+            await hears(one, B)
+
+    run(scenario())
+
+
+def test_the_last_one_out_ends_the_room() -> None:
+    """By leaving, by its end, by the node's: nothing ticks on."""
+
+    async def scenario() -> None:
+        async with voice_node() as (node, client, _events):
+            await three(client)
+            await client.request("leg.close", leg="A")
+            for _ in range(2):
+                await client.request("room.leave", leg="B", room="R")
+            assert node.stats()["rooms"] == 1
+            await client.request("leg.close", leg="C")
+            stats = node.stats()
+            assert (stats["rooms"], stats["ticking"]) == (0, 1), "leg B alone makes its own silence"
+            await client.request("room.leave", leg="gone", room="R")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "message"),
+    [
+        ("room.join", {"leg": "A"}, "bad_request: room.join needs `room`"),
+        ("room.join", {"leg": "A", "room": "a b"}, "bad_request: `room` is 1 to 64"),
+        ("room.join", {"leg": "A", "room": "R", "coach": ""}, "bad_request: a leg id is"),
+        ("room.join", {"leg": "A", "room": "R", "muted": 1}, "bad_request: room.join: `muted`"),
+        ("room.join", {"leg": "X", "room": "R"}, "no_such_leg"),
+        ("room.update", {"leg": "A", "room": "R"}, "not_in_room: leg A is not in room R"),
+        ("room.update", {"leg": "X", "room": "R"}, "no_such_leg"),
+        ("room.leave", {"leg": "A"}, "bad_request: room.leave needs `room`"),
+        (
+            "room.record",
+            {"room": "R", "recording": "RE", "upload": "http://h/", "max_length": 9},
+            "no_such_room",
+        ),
+        (
+            "room.record",
+            {"room": "R", "recording": "RE", "upload": "x", "max_length": 9},
+            "absolute http URL",
+        ),
+        (
+            "room.record",
+            {"room": "R", "recording": "RE", "upload": "http://h/", "max_length": 0},
+            "from 1 to",
+        ),
+    ],
+)
+def test_bad_orders_are_refused(command: str, fields: dict[str, Any], message: str) -> None:
+    async def scenario() -> None:
+        async with voice_node() as (node, client, _events):
+            await phone_leg(client, "A", A)
+            with pytest.raises(VoiceError, match=message):
+                await client.request(command, **fields)
+            assert node.stats()["rooms"] == 0
+
+    run(scenario())
+
+
+# -- recordings ------------------------------------------------------------------
+
+
+async def record(client: VoiceClient, origin: Origin, **fields: Any) -> None:
+    values = {"room": "R", "recording": "RE1", "upload": origin.url("/RE1"), "max_length": 60, **fields}
+    assert await client.request("room.record", **values) == {"recording": "RE1"}
+
+
+async def done(events: Events) -> dict[str, Any]:
+    found = await events.wait("recording.done")
+    assert found.leg == ""
+    return dict(found.data)
+
+
+def test_the_mix_is_recorded() -> None:
+    """All voices that all hear: nobody's whisper, nobody's own announcement; asked twice, made once."""
+
+    async def scenario() -> None:
+        with Origin(measured) as origin:
+            async with voice_node() as (_, client, events):
+                one, _two, _three = await three(client)
+                await hears(one, B, C)
+                await record(client, origin, trim=True)
+                await record(client, origin, trim=True)
+                await update(client, "C", coach="A")
+                await client.request("leg.play", leg="A", tone="busy")
+                await asyncio.sleep(1.2)
+                for _ in range(2):
+                    await client.request("room.record_stop", room="R", recording="RE1")
+                facts = await done(events)
+                (request,) = origin.received
+                seconds = int(len(request.body) / 8000 + 0.5)
+                known = {"recording": "RE1", "cause": "stopped", "seconds": seconds, "silent": False}
+                assert facts == {"room": "R", **known}
+                assert request.target == "/RE1?channels=1&trim=1"
+                assert tones(g711.decode(request.body[-8000:-800])) == {A, B}
+                assert (await client.request("node.stats"))["recording"] == 0
+
+    run(scenario())
+
+
+def test_a_recording_ends_with_its_room() -> None:
+    """What was said until then is stored; the time in which nobody spoke is part of it."""
+
+    async def scenario() -> None:
+        with Origin(measured) as origin:
+            async with voice_node() as (_, client, events):
+                one = await phone_leg(client, "A", A)
+                await join(client, "A")
+                one.hush()
+                await record(client, origin)
+                await asyncio.sleep(0.5)
+                one.talk()
+                await asyncio.sleep(0.7)
+                await client.request("leg.close", leg="A")
+                facts = await done(events)
+                assert (facts["cause"], facts["silent"]) == ("hangup", False)
+                body = origin.received[0].body
+                assert 1.1 <= len(body) / 8000 <= 2.5
+                assert set(body[:2000]) == {0xFF}
+                assert tones(g711.decode(body[-4000:])) == {A}
+                await client.request("room.record_stop", room="R", recording="RE1")
+
+    run(scenario())
+
+
+def test_a_leg_and_a_room_of_the_same_name_do_not_share_a_recording() -> None:
+    async def scenario() -> None:
+        with Origin(measured) as origin:
+            async with voice_node() as (_, client, events):
+                await phone_leg(client, "R", A)
+                await phone_leg(client, "B", B)
+                await join(client, "B")
+                await record(client, origin)
+                await client.request(
+                    "leg.record", leg="R", recording="RE1", upload=origin.url("/leg"), max_length=60
+                )
+                await asyncio.sleep(0.4)
+                await client.request("leg.close", leg="R")
+                first = await events.wait("recording.done")
+                assert (first.leg, first.data["cause"]) == ("R", "hangup")
+                await client.request("room.record_stop", room="R", recording="RE1")
+                second = await events.wait("recording.done", count=2)
+                assert (second.leg, second.data["room"], second.data["cause"]) == ("", "R", "stopped")
+
+    run(scenario())
+
+
+# -- storms ----------------------------------------------------------------------
+
+
+def test_joins_and_leaves_without_pause() -> None:
+    """Legs that come, move, go and are closed under a room that talks: it goes on, and all ends as ordered."""
+
+    async def scenario() -> None:
+        async with voice_node() as (node, client, events):
+            one, two, _three = await three(client)
+            chance = random.Random(8)
+            visitors = [f"V{number}" for number in range(6)]
+            for leg in visitors:
+                await phone_leg(client, leg, OTHER)
+
+            async def storm(leg: str) -> None:
+                for _ in range(40):
+                    room = chance.choice(["R", "S"])
+                    command = chance.choice(["room.join", "room.leave", "room.update"])
+                    extra = {"beep": True, "speaker": True} if command == "room.join" else {}
+                    try:
+                        await client.request(command, leg=leg, room=room, **extra)
+                    except VoiceError as error:
+                        if error.code != "not_in_room":
+                            raise
+                await client.request("leg.close", leg=leg)
+
+            await asyncio.gather(*map(storm, visitors))
+            await asyncio.gather(hears(one, B, C), hears(two, A, C))
+            assert (node.stats()["rooms"], node.stats()["legs"]) == (1, 3)
+            unbroken(one)
+            for leg in visitors:
+                told = [event.data["speaking"] for event in events.of("room.speech", leg)]
+                assert told == [True, False] * (len(told) // 2)
+
+    run(scenario())
