@@ -187,6 +187,11 @@ class QueueTaken(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueueFound(Event):
+    """This agent's caller is found, and hears the agent's document first; QueueBridged or QueueParted follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueueBridged(Event):
     """The queued caller and the agent hear each other; `call_sid` is the other one's."""
 
@@ -195,7 +200,7 @@ class QueueBridged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class QueueParted(Event):
-    """The other one is gone, before (then a queued caller still waits) or after they were connected."""
+    """The other one is gone, before (then this one still waits) or after they were connected."""
 
 
 @dataclass(frozen=True, kw_only=True)

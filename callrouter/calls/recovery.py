@@ -17,6 +17,7 @@ from callrouter.calls.status import FOLLOWS, Status
 from callrouter.calls.store import OutboxRow, Owner
 from callrouter.models import Call, Inbox, Notification, Outbox, RouterNode, Session, Timer
 from foundation.sids import NOTIFICATION, new_sid
+from instructions.errors import SnapshotError
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ def _claim(connection: Connection, name: str, owner: Owner, now: float) -> Found
     for row in connection.execute(select(Session.__table__).where(Session.owner == name)).all():
         try:
             sessions.append((loads(row.snapshot), row.version))
-        except (SnapshotUnreadable, LookupError, TypeError, ValueError) as error:
+        except (SnapshotUnreadable, SnapshotError, LookupError, TypeError, ValueError) as error:
             log.error("call abandoned", call_sid=row.call_sid, error=str(error))
             _abandon(connection, row.account_sid, row.call_sid, now)
     mine = select(Session.call_sid).where(Session.owner == name)

@@ -68,8 +68,9 @@ def leave(members: tuple[Member, ...], call_sid: str, *, at: float) -> Decision:
     if partner.connected:
         return _match(tuple(one for one in left if one is not partner), (parted,), at)
     waits = replace(partner, partner="")
-    # An agent who waits goes on waiting, and need not know.
-    return _match(_swap(left, waits), () if partner.agent else (parted,), at)
+    # An agent who was told of nobody goes on waiting, and need not know.
+    told = not partner.agent or partner.url is not None
+    return _match(_swap(left, waits), (parted,) if told else (), at)
 
 
 def connect(members: tuple[Member, ...], call_sid: str, *, at: float) -> Decision:
@@ -93,7 +94,8 @@ def _match(members: tuple[Member, ...], words: tuple[Word, ...], at: float) -> D
         members = _swap(members, replace(caller, partner=agent.call_sid))
         members = _swap(members, replace(agent, partner=caller.call_sid))
         taken = e.QueueTaken(at=at, url=agent.url, method=agent.method, by=agent.call_sid)
-        words = (*words, Word(to=caller, event=taken))
+        found = (Word(to=agent, event=e.QueueFound(at=at)),) if agent.url is not None else ()
+        words = (*words, *found, Word(to=caller, event=taken))
     return Decision(members=members, words=words)
 
 

@@ -1,7 +1,7 @@
 """<Dial><Queue>: the caller is an agent, who waits for whoever is at the front of a queue.
 
-The Dial's `timeout` bounds the wait, its `timeLimit` the talk. An agent who is put through has dialled nobody:
-DialCallStatus is `answered`, and DialCallSid the queued caller's.
+The Dial's `timeout` bounds the wait for somebody, its `timeLimit` the talk. An agent who is put through has dialled
+nobody: DialCallStatus is `answered`, and DialCallSid the queued caller's.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from instructions.events import (
     Event,
     HungUp,
     QueueBridged,
+    QueueFound,
     QueueMissing,
     QueueParted,
     TimerFired,
@@ -38,15 +39,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TakingMemory(Memory):
-    timer: str
-    """How long to wait; once put through, how long to talk."""
+    timer: str | None
+    """How long to wait; once put through, how long to talk; None while somebody hears this agent's document."""
+    lost: int = 0
+    """How many who were found are gone again."""
     other: str | None = None
     """The queued caller's call, once put through."""
     bridged_at: float = 0.0
     recording: str | None = None
 
     def leave(self) -> tuple[Command, ...]:
-        return (CancelTimer(timer=self.timer), StopTaking(), *self.stop_recording())
+        return (*self.stop_timer(), StopTaking(), *self.stop_recording())
+
+    def stop_timer(self) -> tuple[Command, ...]:
+        return (CancelTimer(timer=self.timer),) if self.timer else ()
 
     def stop_recording(self) -> tuple[Command, ...]:
         return (StopRecording(recording=self.recording),) if self.recording else ()
@@ -86,12 +92,18 @@ def resume(dial: Dial, noun: QueueNoun, call: Call, memory: TakingMemory, event:
     match event:
         case QueueBridged(call_sid=other) if memory.other is None:
             return _talk(dial, call, memory, other)
+        case QueueFound() if memory.timer and memory.other is None:
+            return Wait(memory=replace(memory, timer=None), commands=memory.stop_timer())
+        case QueueParted() if memory.timer is None:
+            again = SetTimer(timer=f"take-{call.place}-{memory.lost + 1}", seconds=dial.timeout)
+            waits = replace(memory, timer=again.timer, lost=memory.lost + 1)
+            return Wait(memory=waits, commands=(again,))
         case QueueMissing() if memory.other is None:
             message = f"there is no queue {noun.text!r}"
             fault = Fault(code=20404, message=message, line=noun.line, url=call.url)
-            return _over(dial, "failed", (CancelTimer(timer=memory.timer), fault))
+            return _over(dial, "failed", (*memory.stop_timer(), fault))
         case QueueParted() if memory.other is not None:
-            return _end(dial, call, memory, "", (CancelTimer(timer=memory.timer), *memory.stop_recording()))
+            return _end(dial, call, memory, "", (*memory.stop_timer(), *memory.stop_recording()))
         case TimerFired(timer=fired) if fired == memory.timer:
             return _end(dial, call, memory, "no-answer", (StopTaking(), *memory.stop_recording()))
         case DigitsReceived(leg="", digits=digits) if dial.hangup_on_star and "*" in digits:
@@ -113,7 +125,7 @@ def _talk(dial: Dial, call: Call, memory: TakingMemory, other: str) -> Outcome:
         recording=record.recording if record else None,
     )
     recorded = (*notices, record) if record else ()
-    return Wait(memory=bridged, commands=(CancelTimer(timer=memory.timer), talk, *recorded))
+    return Wait(memory=bridged, commands=(*memory.stop_timer(), talk, *recorded))
 
 
 def _end(

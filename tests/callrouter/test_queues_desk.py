@@ -60,13 +60,14 @@ def test_from_waiting_to_parting(world: World) -> None:
     assert joined["event"] == {"type": "QueueJoined", "at": world.at, "queue_sid": queue_sid(world)}
     assert take(world, agent) is None
     assert world.told(caller) == ["QueueTaken"]
+    assert world.told(agent) == ["QueueFound"]
     taken = world.rows[-1]["payload"]["event"]
     assert (taken["url"], taken["by"]) == ("https://app.test/agent", agent)
     connect(world, caller)
     assert world.told(caller) == ["QueueTaken", "QueueBridged"]
-    assert world.told(agent) == ["QueueBridged"]
+    assert world.told(agent) == ["QueueFound", "QueueBridged"]
     leave(world, caller)
-    assert world.told(agent) == ["QueueBridged", "QueueParted"]
+    assert world.told(agent) == ["QueueFound", "QueueBridged", "QueueParted"]
     assert world.all(models.QueueMember) == []
     assert len(world.all(models.Queue)) == 1
 
@@ -80,7 +81,8 @@ def test_an_entry_that_runs_twice_changes_nothing_more(world: World) -> None:
     take(world, agent)
     connect(world, caller)
     connect(world, caller)
-    assert (world.told(caller), world.told(agent)) == (["QueueTaken", "QueueBridged"], ["QueueBridged"])
+    assert world.told(caller) == ["QueueTaken", "QueueBridged"]
+    assert world.told(agent) == ["QueueFound", "QueueBridged"]
     leave(world, caller, ticket="another")
     assert len(world.all(models.QueueMember)) == 2
 

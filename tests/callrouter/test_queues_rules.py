@@ -39,8 +39,16 @@ def test_callers_go_in_order_to_the_agent_who_waits_longest() -> None:
     assert pairs(line("a", "b", "X")) == {"a": "X", "X": "a"}
     both = line("a", "b", "X", "Y", "Z", "c")
     assert pairs(both) == {"a": "X", "X": "a", "b": "Y", "Y": "b", "c": "Z", "Z": "c"}
-    (word,) = both.words
-    assert word.event == e.QueueTaken(at=AT, url="https://Z", method="POST", by="Z")
+    assert [(word.to.call_sid, word.event) for word in both.words] == [
+        ("Z", e.QueueFound(at=AT)),
+        ("c", e.QueueTaken(at=AT, url="https://Z", method="POST", by="Z")),
+    ]
+
+
+def test_an_agent_without_a_document_hears_of_its_caller_by_the_bridge() -> None:
+    matched = rules.join(line("a").members, member("X", url=None), at=AT)
+    assert words(matched) == [("a", "QueueTaken")]
+    assert words(rules.leave(matched.members, "a", at=AT)) == []
 
 
 def test_both_are_told_when_they_are_connected() -> None:
@@ -61,13 +69,13 @@ def test_a_caller_whose_agent_gives_up_waits_at_its_old_place_or_gets_another() 
     assert words(alone) == [("a", "QueueParted")]
     assert [one.call_sid for one in alone.members if one.waits] == ["a", "b"]
     other = rules.leave(line("a", "X", "Y").members, "X", at=AT)
-    assert words(other) == [("a", "QueueParted"), ("a", "QueueTaken")]
+    assert words(other) == [("a", "QueueParted"), ("Y", "QueueFound"), ("a", "QueueTaken")]
     assert pairs(other) == {"a": "Y", "Y": "a"}
 
 
 def test_an_agent_whose_caller_hangs_up_gets_the_next() -> None:
     next_one = rules.leave(line("a", "b", "X").members, "a", at=AT)
-    assert words(next_one) == [("b", "QueueTaken")]
+    assert words(next_one) == [("X", "QueueParted"), ("X", "QueueFound"), ("b", "QueueTaken")]
     assert pairs(next_one) == {"b": "X", "X": "b"}
 
 

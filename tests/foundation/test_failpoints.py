@@ -42,6 +42,13 @@ def test_an_armed_failpoint_kills_at_its_pass(armed: str, passed: list[str]) -> 
     assert run(FAILPOINT=armed) == (-signal.SIGKILL, passed)
 
 
+def test_a_file_arms_a_process_that_runs(tmp_path: Path) -> None:
+    armed = tmp_path / "armed"
+    assert run(FAILPOINT=f"@{armed}") == (0, ["IC1", "IC2", "IC1", "IC2"])
+    armed.write_text("IC1:2:whatever")
+    assert run(FAILPOINT=f"@{armed}") == (-signal.SIGKILL, ["IC1", "IC2"])
+
+
 @pytest.mark.parametrize("armed", ["", "IC1:3", "IC9"])
 def test_otherwise_nothing_happens(armed: str) -> None:
     assert run(FAILPOINT=armed) == (0, ["IC1", "IC2", "IC1", "IC2"])

@@ -35,6 +35,7 @@ from instructions.events import (
     DocumentFetched,
     HungUp,
     QueueBridged,
+    QueueFound,
     QueueJoined,
     QueueMissing,
     QueueParted,
@@ -416,6 +417,16 @@ def test_an_agent_and_a_caller_talk(conversation: New) -> None:
     )
     assert talk.tell(QueueMissing) == ()
     assert talk.tell(QueueParted, after=61.5) == (CancelTimer(timer=TALK), dialled("answered", duration=61))
+
+
+def test_the_wait_has_no_bound_while_the_caller_hears_the_agents_document(conversation: New) -> None:
+    """It begins anew when that caller is gone before they were connected."""
+    talk = conversation()
+    talk.run(dial('<Queue url="/connecting">support</Queue>', attributes='timeout="20"'))
+    assert talk.tell(QueueFound) == (CancelTimer(timer=TAKE),)
+    assert talk.tell(QueueFound) == ()
+    assert talk.tell(QueueParted) == (SetTimer(timer=f"{TAKE}-1", seconds=20),)
+    assert talk.tell(TimerFired, after=20, timer=f"{TAKE}-1") == (StopTaking(), dialled("no-answer"))
 
 
 def test_the_talk_is_recorded_as_the_dial_says(conversation: New) -> None:

@@ -47,6 +47,7 @@ class Scene:
         self.entrance = "/menu" if act is menu else "/voice"
         self.tenant: Tenant = deployment.tenant()
         self.died = False
+        self.armed: Path | None = None
 
     def documents(self, request: Received) -> Script:
         status = f"statusCallback='{self.app.url('/status')}' {EVENTS}"
@@ -63,12 +64,18 @@ class Scene:
         dial = f"<Dial callerId='{self.number}'>{nouns[request.path]}</Dial>"
         return reply(body=f"<Response>{dial}</Response>".encode())
 
-    async def play(self, armed: dict[str, str]) -> bool:
-        """The act with a process that is armed; whether both sides heard each other as they should."""
+    async def play(self, point: str = "", *, environment: dict[str, str] | None = None) -> bool:
+        """The act with a process that dies at the point; whether both sides heard each other as they should.
+
+        The process is started anew with the environment; or else, as it runs, it is armed by the file `armed`.
+        """
         with Origin(self.documents) as self.app:
             async with self.cast():
-                await asyncio.to_thread(self.deployment.stop, self.process)
-                await asyncio.to_thread(self.deployment.start, self.process, environment=armed)
+                if environment is not None:
+                    await asyncio.to_thread(self.deployment.stop, self.process)
+                    await asyncio.to_thread(self.deployment.start, self.process, environment=environment)
+                elif self.armed:
+                    self.armed.write_text(f"{point}:{self.tenant.sid}")
                 keeper = asyncio.create_task(self._keep_process())
                 try:
                     talked = await self.act(self)
@@ -77,6 +84,7 @@ class Scene:
                     keeper.cancel()
                     await asyncio.wait([keeper])
                     self._revive()
+                    self._disarm()
             await asyncio.to_thread(self._check, self.app)
         return talked
 
@@ -107,7 +115,14 @@ class Scene:
     def _revive(self) -> None:
         if self.deployment.processes[self.process].poll() is not None:
             self.died = True
-            self.deployment.start(self.process)
+            self.deployment.start(self.process, environment=self._disarm())
+
+    def _disarm(self) -> dict[str, str]:
+        """The environment of a process that the next scene can arm."""
+        if self.armed is None:
+            return {}
+        self.armed.unlink(missing_ok=True)
+        return {"FAILPOINT": f"@{self.armed}"}
 
     def _until_over(self) -> None:
         deployment, mine = self.deployment, self.tenant.sid
@@ -156,13 +171,15 @@ def at_every_point(
     stage: type[Scene] = Scene,
     only: Callable[[str], bool] = lambda name: True,
     every_pass: bool = True,
+    anew: bool = False,
 ) -> None:
     """Plays the act once for each pass of each named point, or for its last pass alone.
 
-    `excused` are points where a call may not come about.
+    `excused` are points where a call may not come about. `anew`: the process is started for each, when phones are
+    registered already, so that their coming back to it is tried, too.
     """
     first = stage(deployment, process, act)
-    assert asyncio.run(first.play({"FAILPOINT_LOG": str(log)}))
+    assert asyncio.run(first.play(environment={"FAILPOINT_LOG": str(log)}))
     assert not first.died
     points = [
         (name, turn)
@@ -172,10 +189,14 @@ def at_every_point(
     ]
     faults = []
     died = 0
+    file = None if anew else log.with_name("armed")
+    deployment.stop(process)
+    deployment.start(process, environment={"FAILPOINT": f"@{file}"} if file else None)
     for name, turn in points:
         scene = stage(deployment, process, act)
         try:
-            talked = asyncio.run(scene.play({"FAILPOINT": f"{name}:{turn}"}))
+            scene.armed, point = file, f"{name}:{turn}"
+            talked = asyncio.run(scene.play(point, environment={"FAILPOINT": point} if anew else None))
             if not talked and name not in excused:
                 faults.append(f"{name}:{turn}: they did not hear each other")
         except Exception as fault:

@@ -69,11 +69,10 @@ def test_the_router_dies_at_every_point(on_postgresql: Deployment, tmp_path: Pat
     )
 
 
-@pytest.mark.parametrize("act", [lost_conference, lost_queue])
-@pytest.mark.parametrize("away", [0.0, 7.0])
+@pytest.mark.parametrize(("act", "away"), [(lost_conference, 0.0), (lost_conference, 7.0), (lost_queue, 0.0)])
 def test_the_voice_node_dies(here: Deployment, act: Act, away: float) -> None:
     """Whether it is back at once, or too late: audio is lost, calls end, and nothing waits for them."""
     scene = Gathering(here, "voice", act)
     scene.away = away
-    assert asyncio.run(scene.play({}))
+    assert asyncio.run(scene.play())
     assert scene.died

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(2400)]
 
 
 def test_an_incoming_call_survives_at_every_point(deployment: Deployment, tmp_path: Path) -> None:
-    at_every_point(deployment, "presence", incoming, tmp_path / "points")
+    at_every_point(deployment, "presence", incoming, tmp_path / "points", anew=True)
 
 
 def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
@@ -24,4 +24,4 @@ def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_pat
         "frame.answer.before",
         "frame.answer.after",
     }
-    at_every_point(on_sqlite, "presence", outgoing, tmp_path / "points", unanswered)
+    at_every_point(on_sqlite, "presence", outgoing, tmp_path / "points", unanswered, anew=True)

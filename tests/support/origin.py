@@ -187,12 +187,16 @@ class Origin:
 
 
 def _read(stream: BinaryIO, number: int) -> Received | None:
+    """The next request; None when there is none, or its sender died within it."""
     line = stream.readline().decode("latin-1").split()
     if len(line) != 3:
         return None
     headers: dict[str, str] = {}
-    while header := stream.readline().decode("latin-1").strip():
+    while header := (whole := stream.readline().decode("latin-1")).strip():
         name, _, value = header.partition(":")
         headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", "0")))
+    length = int(headers.get("content-length", "0"))
+    body = stream.read(length)
+    if not whole or len(body) < length:
+        return None
     return Received(method=line[0], target=line[1], headers=headers, body=body, connection=number)
