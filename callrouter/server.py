@@ -5,20 +5,20 @@ import asyncio
 import structlog
 
 from callrouter.app import Parts, create_app
-from callrouter.calls.announce import Announcer
 from callrouter.calls.audio import Audio
 from callrouter.calls.dispatch import Dispatcher
 from callrouter.calls.engine import Engine
-from callrouter.calls.gathering import Gathering
-from callrouter.calls.keeping import Keeping
-from callrouter.calls.legs import Legs
-from callrouter.calls.sounds import Sounds
+from callrouter.calls.executors.announce import Announcer
+from callrouter.calls.executors.gathering import Gathering
+from callrouter.calls.executors.keeping import Keeping
+from callrouter.calls.executors.legs import Legs
+from callrouter.calls.executors.sounds import Sounds
+from callrouter.calls.executors.taps import Taps
+from callrouter.calls.executors.targets import Targets
+from callrouter.calls.executors.webhooks import Webhooks
 from callrouter.calls.steering import SteeringFront
 from callrouter.calls.suspension import while_active
 from callrouter.calls.sweeping import Sweep
-from callrouter.calls.taps import Taps
-from callrouter.calls.targets import Targets
-from callrouter.calls.webhooks import Webhooks
 from callrouter.carriers.webhook import ANYWHERE, Carriers
 from callrouter.directory.usage.watch import UsageWatch
 from callrouter.media.client import MediaClient

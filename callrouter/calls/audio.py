@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from callrouter.calls import happenings as h
 from callrouter.calls import recordings
 from callrouter.calls.engine import Engine, Receipt
+from callrouter.calls.executors.sounds import sound_of
 from callrouter.calls.reports import heard
 from callrouter.calls.session import CallSession, Leg
-from callrouter.calls.sounds import sound_of
 from callrouter.calls.status import Cause
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import Address, EventType, VoiceError, VoiceEvent, VoiceUnavailable

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from callrouter.calls import happenings as h
 from callrouter.calls.recovery import Found, renew_lease, take_lease
 from callrouter.calls.session import CallSession
-from callrouter.calls.step import step
+from callrouter.calls.steps.step import step
 from callrouter.calls.store import (
     DELETE_OUTBOX,
     FIND_INBOX,

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from callrouter.calls import transcriptions
-from callrouter.calls.draft import Step
 from callrouter.calls.parameters import Parameters, recording_path
+from callrouter.calls.steps.draft import Step
 from callrouter.models import Outbox, Recording
 from foundation.clock import from_timestamp, rfc2822
 

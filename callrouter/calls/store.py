@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from callrouter.calls import recordings, streams
-from callrouter.calls.draft import Change, Step
 from callrouter.calls.session import CallSession, dumps
 from callrouter.calls.status import Status
+from callrouter.calls.steps.draft import Change, Step
 from callrouter.models import Base, Call, Delivery, Inbox, Notification, Outbox, Session, TimelineEntry, Timer
 from foundation.db import later
 from foundation.sids import NOTIFICATION, new_sid

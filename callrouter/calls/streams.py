@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, update
 
-from callrouter.calls.draft import Step
+from callrouter.calls.steps.draft import Step
 from callrouter.models import Stream
 
 IN_PROGRESS, STOPPED = "in-progress", "stopped"

@@ -4,10 +4,10 @@ import itertools
 from collections import Counter
 
 from callrouter.calls import happenings as h
-from callrouter.calls.draft import Entry, Step
 from callrouter.calls.session import OWN, CallSession, Leg, dumps, loads
 from callrouter.calls.status import FOLLOWS, Status
-from callrouter.calls.step import step
+from callrouter.calls.steps.draft import Entry, Step
+from callrouter.calls.steps.step import step
 from instructions.commands import StatusCallback
 from instructions.interpreter import new_session
 

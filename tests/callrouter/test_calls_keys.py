@@ -9,7 +9,7 @@ import pytest
 from callrouter.calls import happenings as h
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Status
-from callrouter.calls.step import step
+from callrouter.calls.steps.step import step
 
 PHONE = Leg(
     name=OWN,

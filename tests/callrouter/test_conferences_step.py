@@ -8,9 +8,9 @@ from step_history import A, History
 
 from callrouter.calls import happenings as h
 from callrouter.calls import words
-from callrouter.calls.draft import Entry
 from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry
 from instructions import events as e
 
 CONFERENCE = (

@@ -1,4 +1,4 @@
-"""A call that REST placed, step by step (callrouter.calls.departing), and under any history."""
+"""A call that REST placed, step by step (callrouter.calls.steps.departing), and under any history."""
 
 from dataclasses import replace
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from callrouter.calls import endings, recordings
+from callrouter.calls import recordings
 from callrouter.calls.dispatch import Done, Later
-from callrouter.calls.keeping import Keeping
+from callrouter.calls.executors import endings
+from callrouter.calls.executors.keeping import Keeping
 from callrouter.media.client import MediaAnswer, MediaUnavailable, Transcript
 from callrouter.models import Base, Call, Notification, Outbox, Recording, Transcription
 from foundation.db import Database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from callrouter.calls import ringing
+from callrouter.calls.executors import ringing
 from callrouter.voice.media.tones import TONES
 from instructions.verbs.dial import _RINGTONES
 

@@ -1,4 +1,4 @@
-"""What every happening does in every state of a call (callrouter.calls.step), by tables."""
+"""What every happening does in every state of a call (callrouter.calls.steps.step), by tables."""
 
 from collections.abc import Callable
 

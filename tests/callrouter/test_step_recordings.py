@@ -7,10 +7,10 @@ from step_history import History
 
 from callrouter.calls import happenings as h
 from callrouter.calls import recordings
-from callrouter.calls.draft import Entry
 from callrouter.calls.outgoing import Placement, outgoing_call
 from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry
 from instructions.commands import Record, RecordingCallback, StatusCallback
 
 WANTED = Record(

@@ -1,11 +1,11 @@
-"""What a call says and records by itself, step by step (callrouter.calls.sounding)."""
+"""What a call says and records by itself, step by step (callrouter.calls.steps.sounding)."""
 
 from step_history import History
 
 from callrouter.calls import happenings as h
-from callrouter.calls.draft import Entry
 from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry
 
 RECORD = (
     "<Response><Record action='/recorded' recordingStatusCallback='/heard' "

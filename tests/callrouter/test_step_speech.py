@@ -1,10 +1,10 @@
-"""Speech that a program listens for, step by step (callrouter.calls.listening)."""
+"""Speech that a program listens for, step by step (callrouter.calls.steps.listening)."""
 
 from step_history import History
 
 from callrouter.calls import happenings as h
-from callrouter.calls.draft import Entry
 from callrouter.calls.session import OWN
+from callrouter.calls.steps.draft import Entry
 
 GATHER = (
     "<Response><Gather input='speech dtmf' action='/said' hints='sales, support' language='en-GB' speechTimeout='2' "

@@ -1,12 +1,12 @@
-"""Streams of a call, step by step (callrouter.calls.streaming): who is told of them, and how they end."""
+"""Streams of a call, step by step (callrouter.calls.steps.streaming): who is told of them, and how they end."""
 
 from step_history import History
 
 from callrouter.calls import happenings as h
 from callrouter.calls import streams
-from callrouter.calls.draft import Entry
 from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry
 from instructions.commands import StartStream
 
 START = (

@@ -1,12 +1,12 @@
-"""Legs to SIP addresses and to applications, step by step (callrouter.calls.dialling)."""
+"""Legs to SIP addresses and to applications, step by step (callrouter.calls.steps.dialling)."""
 
 import pytest
 from step_history import History
 
 from callrouter.calls import happenings as h
-from callrouter.calls.draft import Entry
 from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry
 
 AP = "AP" + "a" * 32
 APPLICATION = (

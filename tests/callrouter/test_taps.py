@@ -13,10 +13,10 @@ from twilio.request_validator import RequestValidator
 
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Later
+from callrouter.calls.executors.taps import Taps
+from callrouter.calls.executors.targets import Targets
 from callrouter.calls.session import OWN, CallSession
 from callrouter.calls.status import Cause
-from callrouter.calls.taps import Taps
-from callrouter.calls.targets import Targets
 from callrouter.models import Base, Carrier, Recording
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
 from foundation.db import Database

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import insert, update
 
 from callrouter.calls import recordings, streams
-from callrouter.calls.draft import NewRecording, NewStream, Step
+from callrouter.calls.steps.draft import NewRecording, NewStream, Step
 from callrouter.models import Recording, Stream
 from foundation.clock import utc_now
 from foundation.db import Database

@@ -3,9 +3,9 @@
 from dataclasses import asdict, replace
 
 from callrouter.calls import parameters, recordings
-from callrouter.calls.draft import Draft, Entry, NewRecording
 from callrouter.calls.running import Recording
 from callrouter.calls.session import Leg
+from callrouter.calls.steps.draft import Draft, Entry, NewRecording
 from foundation.sids import RECORDING
 from instructions import commands as c
 

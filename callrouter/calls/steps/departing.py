@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from callrouter.calls.dialling import way_out
-from callrouter.calls.hearing import Hearing
 from callrouter.calls.session import OWN, Departure
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.dialling import way_out
+from callrouter.calls.steps.hearing import Hearing
 from foundation.sids import RECORDING
 from instructions import events as e
 

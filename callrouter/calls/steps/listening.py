@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from callrouter.calls import parameters
-from callrouter.calls.draft import Entry
 from callrouter.calls.running import Listening
 from callrouter.calls.session import Leg
-from callrouter.calls.streaming import Streaming
+from callrouter.calls.steps.draft import Entry
+from callrouter.calls.steps.streaming import Streaming
 from instructions import commands as c
 
 

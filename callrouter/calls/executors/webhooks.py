@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from callrouter.calls import endings
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Later
+from callrouter.calls.executors import endings
 from callrouter.calls.store import INSERT_DELIVERY, INSERT_WARNING, OutboxRow
 from callrouter.models import Account
 from callrouter.queues import standing

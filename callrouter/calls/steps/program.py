@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import parameters
-from callrouter.calls.asides import apart
-from callrouter.calls.dialling import local_name
-from callrouter.calls.draft import Entry
-from callrouter.calls.queueing import Queueing
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import SIP_CODES, Cause, ending
 from callrouter.calls.stay import leg_of
+from callrouter.calls.steps.asides import apart
+from callrouter.calls.steps.dialling import local_name
+from callrouter.calls.steps.draft import Entry
+from callrouter.calls.steps.queueing import Queueing
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import advance, new_session

@@ -1,9 +1,9 @@
 """What happens to a leg's audio beside its sounds: to its streams, its recordings, and what is said on it."""
 
 from callrouter.calls import happenings as h
-from callrouter.calls.program import Program
 from callrouter.calls.running import Listening
 from callrouter.calls.session import Leg
+from callrouter.calls.steps.program import Program
 from instructions import events as e
 from instructions.interpreter import new_session
 from instructions.outcomes import Role

@@ -1,21 +1,21 @@
 """One step of a live call, pure: a session and what happened give the next session and what to write.
 
 The language decides what the document wants (`instructions.interpreter`); this module knows legs. It turns what happens
-to them into the language's events; `callrouter.calls.program` turns the language's commands into outbox entries, status
-changes and timers. Ids come from an argument and time from the happening: any history can be replayed.
+to them into the language's events; `callrouter.calls.steps.program` turns the language's commands into outbox
+entries, status changes and timers. Ids come from an argument and time from the happening: any history can be replayed.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from callrouter.calls import happenings as h
-from callrouter.calls.asides import together
-from callrouter.calls.departing import DEPARTURE_TIMERS, LIMIT_TIMER, LONGEST_CALL
-from callrouter.calls.dialling import local_name
-from callrouter.calls.draft import Step
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause, Status, leg_status
-from callrouter.calls.telling import Telling
+from callrouter.calls.steps.asides import together
+from callrouter.calls.steps.departing import DEPARTURE_TIMERS, LIMIT_TIMER, LONGEST_CALL
+from callrouter.calls.steps.dialling import local_name
+from callrouter.calls.steps.draft import Step
+from callrouter.calls.steps.telling import Telling
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import new_session

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from callrouter.calls.draft import Change
-from callrouter.calls.listening import Recognising
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Status
+from callrouter.calls.steps.draft import Change
+from callrouter.calls.steps.listening import Recognising
 from instructions import commands as c
 
 

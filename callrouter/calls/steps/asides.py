@@ -7,8 +7,8 @@ both. Its name in the session is never used twice, so whatever comes late for an
 from dataclasses import replace
 
 from callrouter.calls import stay
-from callrouter.calls.dialling import Dialling
 from callrouter.calls.session import Leg
+from callrouter.calls.steps.dialling import Dialling
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import advance, new_session

@@ -7,8 +7,8 @@ from callrouter.calls import happenings as h
 from callrouter.calls import routing
 from callrouter.calls.dispatch import Done, Executor
 from callrouter.calls.engine import Engine
-from callrouter.calls.legs import assign_carrier
-from callrouter.calls.live import NO_CARRIER, live
+from callrouter.calls.executors.legs import assign_carrier
+from callrouter.calls.executors.live import NO_CARRIER, live
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause
 from callrouter.calls.store import OutboxRow
@@ -22,7 +22,7 @@ DEEPEST = 5
 
 
 class Targets:
-    """Executors. Each may run twice for one entry, as those of `callrouter.calls.legs`."""
+    """Executors. Each may run twice for one entry, as those of `callrouter.calls.executors.legs`."""
 
     def __init__(self, engine: Engine, database: Database, voice: VoiceClient, carriers: Carriers) -> None:
         self._engine = engine

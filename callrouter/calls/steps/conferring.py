@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, replace
 
-from callrouter.calls.asides import Asides
 from callrouter.calls.session import Leg
 from callrouter.calls.stay import Stay, leg_of
+from callrouter.calls.steps.asides import Asides
 from callrouter.conferences.rules import HUNG_UP, UPDATED
 from instructions import commands as c
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from callrouter.calls.conferring import Conferring
 from callrouter.calls.session import Leg
 from callrouter.calls.stay import Stay
+from callrouter.calls.steps.conferring import Conferring
 from instructions import commands as c
 
 

@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection, Update, select, update
 
 from callrouter.calls import happenings as h
-from callrouter.calls import ringing, routing
+from callrouter.calls import routing
 from callrouter.calls.dispatch import Done, Executor, Later
 from callrouter.calls.engine import Engine
-from callrouter.calls.live import NO_CARRIER, gone, live
+from callrouter.calls.executors import ringing
+from callrouter.calls.executors.live import NO_CARRIER, gone, live
 from callrouter.calls.parameters import API_VERSION
 from callrouter.calls.session import OWN, CallSession, Leg
 from callrouter.calls.status import Cause

@@ -14,7 +14,7 @@ from callrouter.calls import happenings as h
 from callrouter.calls import recordings
 from callrouter.calls.dispatch import Done, Executor
 from callrouter.calls.engine import Also, Engine
-from callrouter.calls.live import PLATFORM_FAULT, live
+from callrouter.calls.executors.live import PLATFORM_FAULT, live
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.store import OutboxRow
 from callrouter.voice.client import VoiceClient

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from callrouter.calls import recordings, words
 from callrouter.calls.dispatch import Done, Executor, Later
 from callrouter.calls.engine import Engine
-from callrouter.calls.live import PAUSES, live
+from callrouter.calls.executors.live import PAUSES, live
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.store import OutboxRow
 from callrouter.conferences import desk as conferences

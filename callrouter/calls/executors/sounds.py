@@ -7,7 +7,7 @@ import structlog
 from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Executor
 from callrouter.calls.engine import Engine
-from callrouter.calls.live import live
+from callrouter.calls.executors.live import live
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.store import OutboxRow
 from callrouter.voice.client import VoiceClient

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from callrouter.calls.draft import Entry, NewStream
 from callrouter.calls.running import Stream
 from callrouter.calls.session import Leg
-from callrouter.calls.sounding import Sounding
 from callrouter.calls.status import Cause
+from callrouter.calls.steps.draft import Entry, NewStream
+from callrouter.calls.steps.sounding import Sounding
 from foundation.sids import STREAM
 from instructions import commands as c
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from callrouter.calls import happenings as h
-from callrouter.calls.departing import Departing
 from callrouter.calls.session import Leg
 from callrouter.calls.stay import Stay
+from callrouter.calls.steps.departing import Departing
 from instructions import events as e
 
 
