@@ -126,6 +126,8 @@ class CallSession:
     commands: int = 0
     """outbox entries written so far"""
     finished: bool = False
+    at: float = 0.0
+    """when its latest step that changed something was, in Unix seconds"""
 
     @property
     def own(self) -> Leg:
@@ -226,6 +228,7 @@ _PLAIN = (
     "entries",
     "commands",
     "finished",
+    "at",
 )
 
 

@@ -6,7 +6,9 @@ import pytest
 from step_history import A, B, History
 
 from callrouter.calls import happenings as h
+from callrouter.calls.session import OWN
 from callrouter.calls.status import Cause, Status, ending
+from callrouter.calls.steps.step import step
 
 Make = Callable[[], History]
 
@@ -261,3 +263,14 @@ def test_adjusted_time_limit_counts_from_the_answer() -> None:
     taken = history.tell(h.Adjusted, leg="", status_callback=None, status_callback_method=None, time_limit=60)
     assert answered_at is not None
     assert taken.timers == {"limit": answered_at + 60}
+
+
+@pytest.mark.parametrize(("late", "ended"), [(0.5, 0.0), (60.0, -60.0)])
+def test_a_call_does_not_end_before_what_it_heard_of_sooner(late: float, ended: float) -> None:
+    """Happenings wait in line: one that was noted earlier may come later. A clock that was set is another thing."""
+    history = History().begin("<Response><Pause length='9'/></Response>")
+    before = history.session.at
+    gone = h.Gone(at=before - late, leg=OWN, cause=Cause.NORMAL)
+    over = step(history.session, gone, lambda: "CA9")
+    assert over.session.finished
+    assert over.at == over.session.at == before + ended

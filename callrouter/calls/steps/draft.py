@@ -111,6 +111,7 @@ class Draft:
                 finished=not any(leg.live for leg in session.legs.values()),
                 entries=session.entries + len(self.lines),
                 commands=session.commands + len(self.outbox),
+                at=self.at if self.changes or self.lines or self.outbox else session.at,
             ),
             at=self.at,
             outbox=tuple(self.outbox),

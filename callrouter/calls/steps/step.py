@@ -21,10 +21,16 @@ from instructions import events as e
 from instructions.interpreter import new_session
 from instructions.outcomes import Role
 
+OVERTAKEN = 5.0
+"""Seconds by which what happened later may be heard of sooner: a call's time does not go back for it. More than that
+is a clock that was set."""
+
 
 def step(session: CallSession, happening: h.Happening, new_sid: Callable[[], str]) -> Step:
     """What follows from this happening. Late, repeated and unknown ones change nothing."""
-    stepper = _Stepper(session, happening.at, new_sid, rang_out=isinstance(happening, h.TimerDue))
+    overtaken = 0 < session.at - happening.at < OVERTAKEN
+    at = session.at if overtaken else happening.at
+    stepper = _Stepper(session, at, new_sid, rang_out=isinstance(happening, h.TimerDue))
     stepper.take(happening)
     stepper.end_orphans()
     return stepper.finished()
