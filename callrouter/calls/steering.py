@@ -14,7 +14,7 @@ State = Literal["paused", "in-progress", "stopped"]
 
 
 class SteeringFront(Front):
-    """The front, with the methods of `callrouter.api.live.LiveAudio`."""
+    """The front, with the methods of `callrouter.api.live_audio.LiveAudio`."""
 
     def start_recording(self, account_sid: str, call_sid: str, wanted: Record) -> str:
         sid = new_sid(RECORDING)
