@@ -147,20 +147,30 @@ def thanks() -> Response:
 
 def ring_agents(team: str, caller: str) -> None:
     """All agents of the team at once; who answers takes the caller at the front of the queue."""
-    for agent in TEAMS[team].split(","):
-        try:
-            call = client().calls.create(
-                to=f"client:{agent}",
-                from_=os.environ["OUR_NUMBER"],
-                url=url(f"/agent?team={team}"),
-                timeout=RING_SECONDS,
-                status_callback=url(f"/agent-status?caller={caller}"),
-            )
-        except TwilioRestException as error:
-            app.logger.error("agent %s can't be rung: %s", agent, error)
-            continue
-        with lock:
-            ringing[caller].add(str(call.sid))
+    with lock:  # nobody's end counts before all of them ring
+        for agent in TEAMS[team].split(","):
+            try:
+                call = client().calls.create(
+                    to=f"client:{agent}",
+                    from_=os.environ["OUR_NUMBER"],
+                    url=url(f"/agent?team={team}"),
+                    timeout=RING_SECONDS,
+                    status_callback=url(f"/agent-status?caller={caller}"),
+                )
+            except TwilioRestException as error:
+                app.logger.error("agent %s can't be rung: %s", agent, error)
+            else:
+                ringing[caller].add(str(call.sid))
+        nobody = caller not in ringing
+    if nobody:
+        ask_for_a_message(caller)
+
+
+def ask_for_a_message(caller: str) -> None:
+    try:
+        client().calls(caller).update(url=url("/voicemail"), method="POST")
+    except TwilioRestException as error:
+        app.logger.info("caller %s is gone: %s", caller, error)
 
 
 @app.post("/agent")
@@ -177,7 +187,9 @@ def agent() -> Response:
 
 @app.post("/connecting")
 def connecting() -> Response:
-    """What the caller hears before the agent."""
+    """What the caller hears before the agent. From now on it does not matter how the agents' calls end."""
+    with lock:
+        ringing.pop(request.form["CallSid"], None)
     document = VoiceResponse()
     document.say("You are connected. This call is recorded.")
     return twiml(document)
@@ -188,13 +200,13 @@ def agent_status() -> Response:
     """When the last agent is gone and the caller still waits, they may leave a message."""
     caller = request.args["caller"]
     with lock:
-        ringing[caller].discard(request.form["CallSid"])
-        nobody = not ringing[caller]
-    if nobody and request.form["CallStatus"] != "completed":
-        try:
-            client().calls(caller).update(url=url("/voicemail"), method="POST")
-        except TwilioRestException as error:
-            app.logger.info("caller %s is gone: %s", caller, error)
+        calls = ringing.get(caller, set())
+        calls.discard(request.form["CallSid"])
+        deserted = caller in ringing and not calls
+        if deserted:
+            del ringing[caller]
+    if deserted:
+        ask_for_a_message(caller)
     return Response(status=204)
 
 
