@@ -7,7 +7,11 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import database_check, health
-from presence.api import client_api, service_api
+from presence.access import Access
+from presence.api.registrations import registrations
+from presence.api.service import service
+from presence.api.shared import Api, handle_refusals
+from presence.api.views import views
 from presence.directory import Directory
 from presence.signalling.doorway import Door
 from presence.store import Store
@@ -17,10 +21,18 @@ def create_app(
     settings: Settings, keys: Keys, store: Store, directory: Directory, door: Door, clock: Clock = utc_now
 ) -> Flask:
     """All of the HTTP API; sockets are the gateway's, behind `door`."""
+
+    def now() -> float:
+        return clock().timestamp()
+
+    access = Access(keys, directory, now, capability_tokens=settings.capability_tokens)
+    api = Api(settings=settings, access=access, directory=directory, store=store, door=door, now=now)
     app = Flask("presence", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.register_blueprint(service_api(keys, directory, store, door, clock))
-    app.register_blueprint(client_api(settings, directory, store, door, clock))
+    app.register_blueprint(service(api, keys))
+    app.register_blueprint(registrations(api))
+    app.register_blueprint(views(api))
     app.register_blueprint(health({"database": database_check(store.database)}))
     handle_errors(app)
+    handle_refusals(app)
     return app

@@ -42,13 +42,17 @@ class CallUnknown(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One live device of a client."""
+    """One live device of a client; `takes`: which of its capabilities come through to it now."""
 
     endpoint_id: str
     status: str
     available: bool
     capabilities: tuple[str, ...]
+    takes: tuple[str, ...]
     priority: int
+    note: str
+    hidden: bool
+    incoming: bool
     last_seen: str
     expires_at: str
     node: str
@@ -63,6 +67,7 @@ class Presence:
     status: str
     available: bool
     capabilities: tuple[str, ...]
+    note: str
     version: int
     updated_at: str | None
     expires_at: str | None
@@ -228,7 +233,13 @@ class PresenceClient:
 
 def _presence(found: dict[str, Any]) -> Presence:
     endpoints = tuple(
-        Endpoint(**{**_known(Endpoint, one), "capabilities": tuple(one["capabilities"])})
+        Endpoint(
+            **{
+                **_known(Endpoint, one),
+                "capabilities": tuple(one["capabilities"]),
+                "takes": tuple(one["takes"]),
+            }
+        )
         for one in found["endpoints"]
     )
     return Presence(

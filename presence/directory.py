@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from foundation.db import Database
 from foundation.keys import Keys
-from presence.models import accounts, keys
+from presence.changes import LOCK
+from presence.models import accounts, endpoints, keys
 from presence.registration import Endpoint
 from presence.store import Store
 
@@ -93,7 +94,8 @@ class Directory:
             owner = connection.execute(
                 select(keys.c.account_sid).where(keys.c.key_sid == key_sid)
             ).scalar_one()
-            return self._store.revoke_in(connection, owner, key_sid, now)
+            connection.execute(LOCK, {"account": owner})
+            return self._store.revoke_in(connection, owner, endpoints.c.key_sid == key_sid, now)
 
         return self._forget_after(self._database.write(work))
 

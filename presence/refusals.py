@@ -49,6 +49,15 @@ class Refusal(Enum):
     FOREIGN = Codes(
         status=403, rest=20403, signal=31201, message="the token is for another account or another client"
     )
+    READ = Codes(status=403, rest=20403, signal=31201, message="the token does not allow to see who is there")
+    SUBSCRIBE = Codes(
+        status=403, rest=20403, signal=31201, message="the token does not allow to subscribe to changes"
+    )
+    KIND = Codes(status=403, rest=20403, signal=31201, message="these credentials are not for this resource")
+    CREDENTIALS = Codes(
+        status=401, rest=20003, signal=31202, message="the account's or key's credentials are wrong"
+    )
+    REVOKED = Codes(status=401, rest=20104, signal=31205, message="the token was revoked")
     RATE = Codes(status=429, rest=20429, signal=31206, message="too many requests; slow down")
 
 

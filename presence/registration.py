@@ -10,23 +10,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from presence.statuses import AVAILABLE, BUSY, Status, StatusKind
+
 CAP = 10  # endpoints per client (PR-12)
 HTTP_TTL = 90  # default life of a registration over HTTP (PR-13)
 TTL_LIMITS = (10, 3600)
 CAPABILITIES = ("voice", "sms", "mms")
-
-
-class Status(StrEnum):
-    """Built-in statuses, highest rank first (PR-20, PR-23). Nobody stores `offline`: it is the lack of endpoints."""
-
-    AVAILABLE = "available"
-    AWAY = "away"
-    BUSY = "busy"
-    DND = "dnd"
-    OFFLINE = "offline"
-
-
-RANK = {status: rank for rank, status in enumerate(Status)}
 
 
 class Change(StrEnum):
@@ -38,31 +27,64 @@ class Change(StrEnum):
     EVICTED = "evicted"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    ENGAGED = "engaged"
+    """on a call"""
+    FREE = "free"
+    """its last call is over, or nobody says any more that it lives"""
+    CHOSE = "chose"
+    """the client set its own status"""
+    LISTED = "listed"
+    UNLISTED = "unlisted"
+    """put on a contact list, or taken from it"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One device of a client, as registered. `socket`: it is rung through a socket that `node` holds."""
+    """One device of a client, as registered. `rank` to `messages` are its status's, when it was set.
+
+    `socket`: it is rung through a socket that `node` holds. `incoming`: its token lets calls come. `hidden`: it is
+    rung, but watchers don't see it (PR-25). `busy_until`: it is on a call until then (PR-24). `token_id` is a digest.
+    """
 
     account_sid: str
     client: str
     endpoint_id: str
     sid: str
-    status: Status = Status.AVAILABLE
+    status: str = Status.AVAILABLE.value
+    rank: int = AVAILABLE.rank
+    available: bool = True
+    voice: bool = True
+    messages: bool = True
     capabilities: tuple[str, ...] = ("voice",)
     priority: int = 0
     note: str = ""
     delivery: str = ""
+    hidden: bool = False
+    incoming: bool = True
+    busy_until: float = 0.0
     socket: bool = False
     node: str = ""
     key_sid: str = ""
     token_digest: str = ""
+    token_id: str = ""
+    token_issued_at: float = 0.0
     token_expires_at: float
     refreshed_at: float
     expires_at: float
 
     def live(self, now: float) -> bool:
         return self.expires_at > now
+
+    def of_kind(self, kind: StatusKind) -> "Endpoint":
+        """The same with this status."""
+        return replace(
+            self,
+            status=kind.name,
+            rank=kind.rank,
+            available=kind.available,
+            voice=kind.voice,
+            messages=kind.messages,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,69 +133,118 @@ def register(
         )
         evicted = tuple(by_age[: max(0, len(by_age) + 1 - cap)])
         return Registered(endpoint=asked, evicted=evicted, change=Change.REGISTERED, created=True)
-    endpoint = replace(asked, sid=before.sid)
+    endpoint = replace(asked, sid=before.sid, busy_until=before.busy_until)
     change = None if _visible(endpoint) == _visible(before) else Change.UPDATED
     return Registered(endpoint=endpoint, change=change)
 
 
 def _visible(endpoint: Endpoint) -> tuple[object, ...]:
-    """What a watcher can see; times and tokens are not part of it."""
-    return (endpoint.status, endpoint.capabilities, endpoint.priority, endpoint.note, endpoint.node)
+    """What a watcher of devices can see; times and tokens are not part of it."""
+    return (
+        endpoint.status,
+        endpoint.capabilities,
+        endpoint.priority,
+        endpoint.note,
+        endpoint.node,
+        endpoint.hidden,
+        endpoint.incoming,
+    )
 
 
 class Seen(NamedTuple):
     """What readers see of a live endpoint; a plain tuple, because a query makes thousands of them."""
 
     endpoint_id: str
-    status: Status
+    status: str
+    rank: int
+    available: bool
+    voice: bool
+    messages: bool
     capabilities: tuple[str, ...]
     priority: int
+    note: str
+    hidden: bool
+    incoming: bool
+    busy_until: float
     refreshed_at: float
     expires_at: float
     node: str
 
-    def available(self, capability: str | None = None) -> bool:
-        """Whether it takes calls or messages (of that capability) by its own word."""
-        return (
-            self.status is Status.AVAILABLE
-            and bool(self.capabilities)
-            and (capability is None or capability in self.capabilities)
-        )
+    def shown(self, now: float) -> tuple[int, str]:
+        """Its rank and status: on a call it is busy, whatever it says of itself (PR-24)."""
+        return (BUSY.rank, BUSY.name) if self.busy_until > now else (self.rank, self.status)
+
+    def takes(self, capability: str | None, now: float) -> bool:
+        """Whether calls, or messages of that capability, come through to it; without one: whether it is there for
+        anything. While it is on a call, messages still do (PR-24)."""
+        if capability is None:
+            return bool(self.available and self.capabilities) and self.busy_until <= now
+        if capability not in self.capabilities:
+            return False
+        return self.voice and self.busy_until <= now if capability == "voice" else self.messages
+
+
+def seen(endpoint: Endpoint) -> Seen:
+    return Seen(*(getattr(endpoint, name) for name in Seen._fields))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Consolidated:
     """A client's status out of its live endpoints; `expires_at` is when the last of them ends."""
 
-    status: Status
+    status: str
     available: bool
     capabilities: tuple[str, ...]
+    note: str
     expires_at: float | None
     endpoints: tuple[Seen, ...]
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What watchers without sight of devices see; no difference, no event (PR-44)."""
+        return self.status, self.available, self.capabilities, self.note
 
-NOBODY = Consolidated(status=Status.OFFLINE, available=False, capabilities=(), expires_at=None, endpoints=())
+
+OFFLINE = Status.OFFLINE.value
+NOBODY = Consolidated(
+    status=OFFLINE, available=False, capabilities=(), note="", expires_at=None, endpoints=()
+)
 
 
-def consolidate(endpoints: Iterable[Seen], now: float) -> Consolidated:
-    """The highest-ranked status among live endpoints; available when one of them is (PR-23). Order is fixed:
-    priority, then rank, then the most recently active, then the id."""
-    live = [one for one in endpoints if one.expires_at > now]
+def consolidate(
+    endpoints: Iterable[Seen], now: float, *, capability: str | None = None, hidden: bool = True
+) -> Consolidated:
+    """The highest-ranked status among live endpoints, ties by name; available when one of them is (PR-23).
+
+    `capability` asks for that mode only (PR-27). Without `hidden`, as watchers see it (PR-25). The order of
+    endpoints is fixed: priority, then rank, then the most recently active, then the id. The note is that of the
+    first endpoint which has the client's status and one.
+    """
+    live = [one for one in endpoints if one.expires_at > now and (hidden or not one.hidden)]
     if not live:
         return NOBODY
-    if len(live) > 1:
-        live.sort(key=_precedence)
+    if len(live) == 1:
+        one = live[0]
+        status = one.shown(now)[1]
+        return Consolidated(
+            status=status,
+            available=one.takes(capability, now),
+            capabilities=one.capabilities,
+            note=one.note,
+            expires_at=one.expires_at,
+            endpoints=(one,),
+        )
+    live.sort(key=lambda one: (-one.priority, -one.shown(now)[0], -one.refreshed_at, one.endpoint_id))
+    status = min((one.shown(now) for one in live), key=lambda shown: (-shown[0], shown[1]))[1]
+    notes = (one.note for one in live if one.note and one.shown(now)[1] == status)
     return Consolidated(
-        status=min((one.status for one in live), key=RANK.__getitem__),
-        available=any(one.available() for one in live),
+        status=status,
+        available=any(one.takes(capability, now) for one in live),
         capabilities=_union(live),
+        note=next(notes, ""),
         expires_at=max(one.expires_at for one in live),
         endpoints=tuple(live),
     )
-
-
-def _precedence(one: Seen) -> tuple[int, int, float, str]:
-    return -one.priority, RANK[one.status], -one.refreshed_at, one.endpoint_id
 
 
 def _union(endpoints: Sequence[Seen]) -> tuple[str, ...]:

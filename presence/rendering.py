@@ -5,8 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 from foundation.clock import from_timestamp
-from presence.registration import Endpoint, consolidate
-from presence.store import Accepted, Client
+from presence.registration import Endpoint, Seen, consolidate
+from presence.snapshots import Client
+from presence.store import Accepted
 
 
 def presence(account_sid: str, name: str, client: Client, now: float) -> dict[str, Any]:
@@ -15,26 +16,33 @@ def presence(account_sid: str, name: str, client: Client, now: float) -> dict[st
     return {
         "account_sid": account_sid,
         "client": name,
-        "status": whole.status.value,
+        "status": whole.status,
         "available": whole.available,
         "capabilities": list(whole.capabilities),
+        "note": whole.note,
         "version": client.version,
         "updated_at": moment(client.updated_at),
         "expires_at": moment(whole.expires_at),
         "uri": f"/v1/Accounts/{account_sid}/Presence/{quote(name, safe='')}",
-        "endpoints": [
-            {
-                "endpoint_id": one.endpoint_id,
-                "status": one.status.value,
-                "available": one.available(),
-                "capabilities": list(one.capabilities),
-                "priority": one.priority,
-                "last_seen": moment(one.refreshed_at),
-                "expires_at": moment(one.expires_at),
-                "node": one.node,
-            }
-            for one in whole.endpoints
-        ],
+        "endpoints": [endpoint(one, now) for one in whole.endpoints],
+    }
+
+
+def endpoint(one: Seen, now: float) -> dict[str, Any]:
+    """A device, for those who may see devices. `takes`: what would come through to it now."""
+    return {
+        "endpoint_id": one.endpoint_id,
+        "status": one.shown(now)[1],
+        "available": one.takes(None, now),
+        "capabilities": list(one.capabilities),
+        "takes": [capability for capability in one.capabilities if one.takes(capability, now)],
+        "priority": one.priority,
+        "note": one.note,
+        "hidden": one.hidden,
+        "incoming": one.incoming,
+        "last_seen": moment(one.refreshed_at),
+        "expires_at": moment(one.expires_at),
+        "node": one.node,
     }
 
 
@@ -46,10 +54,11 @@ def registration(accepted: Accepted, endpoint: Endpoint) -> dict[str, Any]:
         "account_sid": endpoint.account_sid,
         "client": endpoint.client,
         "endpoint_id": endpoint.endpoint_id,
-        "status": endpoint.status.value,
+        "status": endpoint.status,
         "capabilities": list(endpoint.capabilities),
         "priority": endpoint.priority,
         "note": endpoint.note,
+        "hidden": endpoint.hidden,
         "version": accepted.version,
         "expires_at": moment(endpoint.expires_at),
         "updates_uri": uri,

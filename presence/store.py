@@ -4,50 +4,35 @@ Each write is one unit of work of the group commit: the rule, the rows, the clie
 transaction (PS2 to PS5). A unit takes the account's row first, so several processes never decide at the same time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foundation.db import Database
-from presence.models import accounts, changes, clients, endpoints, keys
+from presence import rows
+from presence.changes import CLIENT, KNOWN, LOCK, ChangeLog
+from presence.models import accounts, changes, endpoints, keys, revocations, statuses
 from presence.refusals import AccessRefused, Refusal
-from presence.registration import CAP, Change, Endpoint, Registered, Seen, Status, register
+from presence.registration import CAP, Change, Endpoint, Registered, StaleVersion, register
+from presence.statuses import AVAILABLE, BUILT_IN, StatusKind
 
 SWEEP = 500
 CHANGES_KEPT = 86_400.0
-STATUSES = {status.value: status for status in Status}
 
-_HERE = accounts.c.account_sid == bindparam("account")
-_LOCK = (
+_HOLDER = (
     select(accounts.c.status, keys.c.revoked)
     .outerjoin_from(
         accounts,
         keys,
         and_(keys.c.account_sid == accounts.c.account_sid, keys.c.key_sid == bindparam("key")),
     )
-    .where(_HERE)
+    .where(accounts.c.account_sid == bindparam("account"))
     .with_for_update(of=accounts)
 )
-_KNOWN = select(endpoints).where(
-    endpoints.c.account_sid == bindparam("account"), endpoints.c.client == bindparam("client")
-)
-_VERSION = select(clients.c.version).where(
-    clients.c.account_sid == bindparam("account"), clients.c.client == bindparam("client")
-)
-_NEXT = update(accounts).where(_HERE).values(sequence=accounts.c.sequence + 1).returning(accounts.c.sequence)
 _ROW = (
     (endpoints.c.account_sid == bindparam("a"))
     & (endpoints.c.client == bindparam("c"))
@@ -55,59 +40,25 @@ _ROW = (
 )
 _DELETE = delete(endpoints).where(_ROW)
 _TOUCH = (
-    update(endpoints)
-    .where(_ROW)
-    .values(
-        expires_at=bindparam("expires"),
-        refreshed_at=bindparam("refreshed"),
-    )
+    update(endpoints).where(_ROW).values(expires_at=bindparam("expires"), refreshed_at=bindparam("refreshed"))
 )
-_ANY: Any = bindparam("names", expanding=True)
-_SNAPSHOT = (
-    select(
-        accounts.c.sequence,
-        clients.c.client.label("name"),
-        clients.c.version,
-        clients.c.updated_at,
-        *(endpoints.c[name] for name in Seen._fields),
-    )
-    .select_from(accounts)
-    .outerjoin(clients, and_(clients.c.account_sid == accounts.c.account_sid, clients.c.client.in_(_ANY)))
-    .outerjoin(
-        endpoints,
-        and_(
-            endpoints.c.account_sid == clients.c.account_sid,
-            endpoints.c.client == clients.c.client,
-            endpoints.c.expires_at > bindparam("now"),
-        ),
-    )
-    .where(_HERE)
-)
+_ENGAGE = update(endpoints).where(_ROW).values(busy_until=bindparam("until"))
 
 Key = tuple[str, str, str]
 """Account, client, endpoint id."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """A client as stored at one moment: its version and its live endpoints."""
-
-    version: int = 0
-    updated_at: float | None = None
-    endpoints: tuple[Seen, ...] = ()
+class StatusUnknown(Exception):
+    """No status of that name: neither built in nor the account's."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """Clients at one sequence number of their account (PR-35); who was never seen is absent."""
-
-    as_of: int
-    clients: dict[str, Client]
+class NotRegistered(Exception):
+    """The client has no such live registration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A stored registration, the client's version after it and the account's sequence number."""
+    """A stored registration, the client's version after it and the account's sequence number; 0 for a pure refresh."""
 
     registered: Registered
     version: int
@@ -119,6 +70,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.log = ChangeLog(sqlite_=database.sqlite)
         upserting: Any = sqlite.insert if database.sqlite else postgresql.insert
         row = upserting(endpoints)
         self._upsert = row.on_conflict_do_update(
@@ -129,70 +81,191 @@ class Store:
                 if not column.primary_key
             },
         )
-        bump = upserting(clients).values(version=1)
-        self._bump = bump.on_conflict_do_update(
-            index_elements=["account_sid", "client"],
-            set_={"version": clients.c.version + 1, "updated_at": bump.excluded.updated_at},
-        ).returning(clients.c.version)
 
-    # Writing
+    # What clients say
 
     def register(
-        self, asked: Endpoint, now: float, *, based_on: int | None = None, cap: int = CAP
+        self,
+        asked: Endpoint,
+        now: float,
+        *,
+        status: str | None = None,
+        note: str | None = None,
+        based_on: int | None = None,
+        cap: int = CAP,
     ) -> "Future[Accepted]":
-        """Stores a registration; AccessRefused when the account or key went away meanwhile, StaleVersion per PR-16."""
+        """Stores a registration. Without a status or note: those that the device had, else those that the client
+        chose for itself.
+
+        AccessRefused when the account or key went away meanwhile, StaleVersion per PR-16, StatusUnknown.
+        """
 
         def work(connection: Connection) -> Accepted:
             whose = {"account": asked.account_sid, "client": asked.client}
-            holder = connection.execute(_LOCK, {**whose, "key": asked.key_sid}).one_or_none()
+            holder = connection.execute(_HOLDER, {**whose, "key": asked.key_sid}).one_or_none()
             if holder is None or holder.status != "active":
                 raise AccessRefused(Refusal.ACCOUNT)
             if asked.key_sid != asked.account_sid and holder.revoked is not False:
                 raise AccessRefused(Refusal.ISSUER)
-            known = [_endpoint(row) for row in connection.execute(_KNOWN, whose)]
-            version = 0
-            if known or based_on is not None:
-                version = connection.execute(_VERSION, whose).scalar() or 0
-            decided = register(asked, known, now, version=version, based_on=based_on, cap=cap)
-            connection.execute(self._upsert, _values(decided.endpoint))
-            if decided.evicted:
-                self._remove(connection, decided.evicted, Change.EVICTED, now)
+            known = [rows.endpoint(row) for row in connection.execute(KNOWN, whose)]
+            before = next(
+                (one for one in known if one.endpoint_id == asked.endpoint_id and one.live(now)), None
+            )
+            client = connection.execute(CLIENT, whose).one_or_none()
+            wanted = status or (before.status if before else client.chosen_status if client else "")
+            worded = (
+                note if note is not None else before.note if before else client.chosen_note if client else ""
+            )
+            full = replace(asked, note=worded).of_kind(self._kind(connection, asked.account_sid, wanted))
+            version = client.version if client else 0
+            decided = register(full, known, now, version=version, based_on=based_on, cap=cap)
+            connection.execute(self._upsert, rows.values(decided.endpoint))
+            gone = {one.endpoint_id for one in decided.evicted}
+            if gone:
+                self.remove_in(connection, decided.evicted, Change.EVICTED, now)
             if decided.change is None:
                 return Accepted(registered=decided, version=version, sequence=0)
-            sequence, version = self._log(connection, decided.endpoint, decided.change, now)
-            return Accepted(registered=decided, version=version, sequence=sequence)
+            others = [one for one in known if one.endpoint_id not in (*gone, asked.endpoint_id)]
+            logged = self.log.add(
+                connection,
+                asked.account_sid,
+                asked.client,
+                decided.change,
+                now,
+                endpoint_id=asked.endpoint_id,
+                after=[*others, decided.endpoint],
+            )
+            return Accepted(registered=decided, version=logged.version, sequence=logged.sequence)
 
         return self.database.write(work, asked.account_sid)
 
-    def unregister(
+    def change(
         self,
         account_sid: str,
         client: str,
+        sid: str,
         now: float,
         *,
-        endpoint_id: str = "",
-        sid: str = "",
+        status: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+        based_on: int | None = None,
+    ) -> "Future[Accepted]":
+        """Changes a live registration's status, and fields of Endpoint such as note, priority or expires_at.
+
+        NotRegistered, StaleVersion, StatusUnknown.
+        """
+
+        def work(connection: Connection) -> Accepted:
+            whose = {"account": account_sid, "client": client}
+            connection.execute(LOCK, whose)
+            known = [rows.endpoint(row) for row in connection.execute(KNOWN, whose)]
+            before = next((one for one in known if one.sid == sid and one.live(now)), None)
+            if before is None:
+                raise NotRegistered
+            asked = replace(before, refreshed_at=now, **(fields or {}))
+            if status is not None:
+                asked = asked.of_kind(self._kind(connection, account_sid, status))
+            version = connection.execute(CLIENT, whose).one().version
+            decided = register(asked, known, now, version=version, based_on=based_on)
+            connection.execute(self._upsert, rows.values(decided.endpoint))
+            if decided.change is None:
+                return Accepted(registered=decided, version=version, sequence=0)
+            others = [one for one in known if one is not before]
+            logged = self.log.add(
+                connection,
+                account_sid,
+                client,
+                decided.change,
+                now,
+                endpoint_id=before.endpoint_id,
+                after=[*others, decided.endpoint],
+            )
+            return Accepted(registered=decided, version=logged.version, sequence=logged.sequence)
+
+        return self.database.write(work, account_sid)
+
+    def choose(
+        self,
+        account_sid: str,
+        client: str,
+        status: str,
+        note: str,
+        now: float,
+        *,
+        based_on: int | None = None,
+    ) -> "Future[int]":
+        """The client's own status, for all its devices now and later; "" for none of its own: devices are available
+        again. Answers with the client's version. StaleVersion, StatusUnknown."""
+
+        def work(connection: Connection) -> int:
+            whose = {"account": account_sid, "client": client}
+            connection.execute(LOCK, whose)
+            row = connection.execute(CLIENT, whose).one_or_none()
+            version = row.version if row else 0
+            if based_on is not None and based_on != version:
+                raise StaleVersion(f"the client is at version {version}, not {based_on}")
+            kind = self._kind(connection, account_sid, status)
+            self.log.choose(connection, account_sid, client, status, note)
+            known = [rows.endpoint(one) for one in connection.execute(KNOWN, whose)]
+            after = [replace(one.of_kind(kind), note=note) for one in known]
+            if after == known:
+                return int(version)
+            connection.execute(self._upsert, [rows.values(one) for one in after])
+            return self.log.add(connection, account_sid, client, Change.CHOSE, now, after=after).version
+
+        return self.database.write(work, account_sid)
+
+    def unregister(
+        self, account_sid: str, client: str, now: float, *, endpoint_id: str = "", sid: str = ""
     ) -> "Future[list[Endpoint]]":
         """Removes an endpoint by its id or its SID; nothing happens when it is not there (PR-15)."""
 
         def work(connection: Connection) -> list[Endpoint]:
-            known = connection.execute(_KNOWN, {"account": account_sid, "client": client})
-            gone = [one for one in map(_endpoint, known) if one.sid == sid or one.endpoint_id == endpoint_id]
-            self._remove(connection, gone, Change.UNREGISTERED, now)
+            connection.execute(LOCK, {"account": account_sid})
+            known = connection.execute(KNOWN, {"account": account_sid, "client": client})
+            gone = [
+                one for one in map(rows.endpoint, known) if one.sid == sid or one.endpoint_id == endpoint_id
+            ]
+            self.remove_in(connection, gone, Change.UNREGISTERED, now)
             return gone
 
         return self.database.write(work, account_sid)
 
+    # What else happens to them; the `_in` are parts of a unit of work that has the account's lock
+
     def revoke_in(
-        self, connection: Connection, account_sid: str, key_sid: str | None, now: float
+        self, connection: Connection, account_sid: str, which: ColumnElement[bool] | None, now: float
     ) -> list[Endpoint]:
-        """Ends the registrations that were made with a key, or all of the account's (PR-7); part of a unit of work."""
-        which = select(endpoints).where(endpoints.c.account_sid == account_sid)
-        if key_sid is not None:
-            which = which.where(endpoints.c.key_sid == key_sid)
-        gone = [_endpoint(row) for row in connection.execute(which)]
-        self._remove(connection, gone, Change.REVOKED, now)
+        """Ends the account's registrations that match, or all of them (PR-7)."""
+        mine = select(endpoints).where(endpoints.c.account_sid == account_sid)
+        gone = [
+            rows.endpoint(row) for row in connection.execute(mine if which is None else mine.where(which))
+        ]
+        self.remove_in(connection, gone, Change.REVOKED, now)
         return gone
+
+    def engage_in(
+        self,
+        connection: Connection,
+        account_sid: str,
+        client: str,
+        endpoint_id: str,
+        until: float,
+        now: float,
+    ) -> None:
+        """The device is on a call until then; 0 when it is on none any more (PR-24). Nothing if it has gone."""
+        known = [
+            rows.endpoint(row)
+            for row in connection.execute(KNOWN, {"account": account_sid, "client": client})
+        ]
+        before = next((one for one in known if one.endpoint_id == endpoint_id), None)
+        if before is None or before.busy_until == until:
+            return
+        connection.execute(_ENGAGE, {"a": account_sid, "c": client, "e": endpoint_id, "until": until})
+        if (before.busy_until > now) != (until > now) or (0 < before.busy_until <= now and until == 0):
+            after = [replace(one, busy_until=until) if one is before else one for one in known]
+            kind = Change.ENGAGED if until > now else Change.FREE
+            self.log.add(connection, account_sid, client, kind, now, endpoint_id=endpoint_id, after=after)
 
     def touch(self, lives: dict[Key, tuple[float, float]]) -> "Future[None]":
         """Many heartbeats as one statement: endpoint -> (refreshed_at, expires_at). Published to nobody (PR-13)."""
@@ -208,18 +281,36 @@ class Store:
 
         return self.database.write(work)
 
-    def sweep(self, now: float) -> "Future[list[Endpoint]]":
-        """Deletes and publishes up to SWEEP endpoints that have expired, and forgets old changes."""
+    def sweep(self, now: float) -> "list[Future[list[Endpoint]]]":
+        """Deletes and publishes what has expired, up to SWEEP endpoints, frees devices of calls that nobody speaks
+        for any more, and forgets old changes: a unit of work per account. It reads first, so call it on a thread."""
+        expired, lapsed = endpoints.c.expires_at <= now, endpoints.c.busy_until.between(1, now)
+        due = select(endpoints.c.account_sid).where(expired | lapsed).limit(SWEEP)
+        with self.database.read() as connection:
+            found = sorted(set(connection.execute(due).scalars()))
+            old = connection.execute(
+                select(changes.c.sequence).where(changes.c.at < now - CHANGES_KEPT).limit(1)
+            )
+            old_ones = old.first() is not None
+        if old_ones:
+            self.database.write(_forget(delete(changes).where(changes.c.at < now - CHANGES_KEPT)))
+            self.database.write(_forget(delete(revocations).where(revocations.c.until < now)))
+        return [self.database.write(self._swept(account_sid, now), account_sid) for account_sid in found]
+
+    def _swept(self, account_sid: str, now: float) -> Callable[[Connection], list[Endpoint]]:
+        mine = select(endpoints).where(endpoints.c.account_sid == account_sid)
+        expired = mine.where(endpoints.c.expires_at <= now).order_by(endpoints.c.expires_at).limit(SWEEP)
+        lapsed = mine.where(endpoints.c.busy_until.between(1, now)).limit(SWEEP)
 
         def work(connection: Connection) -> list[Endpoint]:
-            due = select(endpoints).where(endpoints.c.expires_at <= now)
-            due = due.order_by(endpoints.c.expires_at).limit(SWEEP)
-            gone = [_endpoint(row) for row in connection.execute(due)]
-            self._remove(connection, gone, Change.EXPIRED, now)
-            connection.execute(delete(changes).where(changes.c.at < now - CHANGES_KEPT))
+            connection.execute(LOCK, {"account": account_sid})
+            gone = [rows.endpoint(row) for row in connection.execute(expired)]
+            self.remove_in(connection, gone, Change.EXPIRED, now)
+            for one in [rows.endpoint(row) for row in connection.execute(lapsed)]:
+                self.engage_in(connection, account_sid, one.client, one.endpoint_id, 0.0, now)
             return gone
 
-        return self.database.write(work)
+        return work
 
     def shorten(self, node: str, limit: float) -> "Future[list[Endpoint]]":
         """At the start of a node: its socket endpoints of before live until `limit` at most; answers with them."""
@@ -229,86 +320,47 @@ class Store:
             connection.execute(
                 update(endpoints).where(mine, endpoints.c.expires_at > limit).values(expires_at=limit)
             )
-            return [_endpoint(row) for row in connection.execute(select(endpoints).where(mine))]
+            return [rows.endpoint(row) for row in connection.execute(select(endpoints).where(mine))]
 
         return self.database.write(work)
 
-    def _remove(self, connection: Connection, gone: Sequence[Endpoint], change: Change, now: float) -> None:
+    def remove_in(self, connection: Connection, gone: Sequence[Endpoint], change: Change, now: float) -> None:
+        """Deletes and publishes these endpoints of one account."""
         if not gone:
             return
         connection.execute(
             _DELETE, [{"a": one.account_sid, "c": one.client, "e": one.endpoint_id} for one in gone]
         )
-        for endpoint in sorted(gone, key=lambda one: one.account_sid):
-            self._log(connection, endpoint, change, now)
+        for one in gone:
+            self.log.add(connection, one.account_sid, one.client, change, now, endpoint_id=one.endpoint_id)
 
-    def _log(self, connection: Connection, endpoint: Endpoint, change: Change, now: float) -> tuple[int, int]:
-        whose = {"account_sid": endpoint.account_sid, "client": endpoint.client}
-        sequence = connection.execute(_NEXT, {"account": endpoint.account_sid}).scalar() or 0
-        version = connection.execute(self._bump, {**whose, "updated_at": now}).scalar_one()
-        row = {"sequence": sequence, "version": version, "endpoint_id": endpoint.endpoint_id}
-        connection.execute(insert(changes), {**whose, **row, "kind": change.value, "at": now})
-        return sequence, version
-
-    # Reading
-
-    def snapshot(self, account_sid: str, names: Iterable[str], now: float) -> Snapshot:
-        """These clients in one consistent answer, by one statement for any number of names (PR-34 to PR-36)."""
-        with self.database.read() as connection:
-            rows = connection.execute(
-                _SNAPSHOT, {"account": account_sid, "names": list(names), "now": now}
-            ).all()
-        heads: dict[str, tuple[int, float]] = {}
-        live: dict[str, list[Seen]] = {}
-        for _, name, version, updated_at, endpoint_id, status, capabilities, *rest in rows:
-            if name is None:
-                continue
-            if name not in heads:
-                heads[name], live[name] = (version, updated_at), []
-            if endpoint_id is not None:
-                live[name].append(Seen(endpoint_id, STATUSES[status], _split(capabilities), *rest))
-        return Snapshot(
-            as_of=rows[0][0] if rows else 0,
-            clients={
-                name: Client(version=version, updated_at=updated_at, endpoints=tuple(live[name]))
-                for name, (version, updated_at) in heads.items()
-            },
+    @staticmethod
+    def _kind(connection: Connection, account_sid: str, name: str) -> StatusKind:
+        if not name:
+            return AVAILABLE
+        if name in BUILT_IN:
+            return BUILT_IN[name]
+        found = connection.execute(
+            select(statuses).where(statuses.c.account_sid == account_sid, statuses.c.name == name)
+        ).one_or_none()
+        if found is None:
+            raise StatusUnknown(name)
+        return StatusKind(
+            name=name,
+            available=bool(found.available),
+            rank=found.rank,
+            voice=bool(found.voice),
+            messages=bool(found.messages),
         )
 
 
-def _values(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        **vars(endpoint),
-        "status": endpoint.status.value,
-        "capabilities": ",".join(endpoint.capabilities),
-    }
+def _forget(statement: Any) -> Callable[[Connection], None]:
+    def work(connection: Connection) -> None:
+        connection.execute(statement)
+
+    return work
 
 
-@lru_cache(64)
-def _split(capabilities: str) -> tuple[str, ...]:
-    return tuple(capabilities.split(",")) if capabilities else ()
-
-
-def _endpoint(row: Any) -> Endpoint:
-    (
-        account_sid, client, endpoint_id, sid, status, capabilities, priority, note, delivery, socket, node,
-        key_sid, token_digest, token_expires_at, refreshed_at, expires_at,
-    ) = row  # fmt: skip
-    return Endpoint(
-        account_sid=account_sid,
-        client=client,
-        endpoint_id=endpoint_id,
-        sid=sid,
-        status=STATUSES[status],
-        capabilities=_split(capabilities),
-        priority=priority,
-        note=note,
-        delivery=delivery,
-        socket=bool(socket),
-        node=node,
-        key_sid=key_sid,
-        token_digest=token_digest,
-        token_expires_at=token_expires_at,
-        refreshed_at=refreshed_at,
-        expires_at=expires_at,
-    )
+def all_of(futures: Iterable["Future[list[Endpoint]]"], timeout: float) -> list[Endpoint]:
+    """What several units answered; blocks."""
+    return [one for future in futures for one in future.result(timeout)]

@@ -13,24 +13,39 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from presence.identity import ANONYMOUS, is_client_name
-from presence.jwt_parts import check_signature, check_times, split
+from presence.jwt_parts import LIFE_LIMIT, check_signature, check_times, split
+from presence.permissions import EVERYONE, Permissions, PermissionUnknown
+from presence.permissions import MOST as MOST_PERMISSIONS
+from presence.permissions import parse as parse_permissions
 from presence.refusals import AccessRefused, Refusal
 
+NOTHING = Permissions()
 ACCESS_TOKEN = "twilio-fpa;v=1"  # noqa: S105 - the content type of access tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What a verified token permits; `expires_at` in Unix seconds. Without `application_sid`: no outgoing calls."""
+    """What a verified token permits; moments in Unix seconds. Without `application_sid`: no outgoing calls.
+
+    `token_id` is a digest of its `jti`; `issued_at` is the latest moment at which it can have been made.
+    """
 
     account_sid: str
     identity: str
     key_sid: str
     token_digest: str
+    token_id: str = ""
+    issued_at: int = 0
     expires_at: int
     incoming: bool = False
     application_sid: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    permissions: Permissions = NOTHING
+
+    @property
+    def publishes(self) -> bool:
+        """Whether it may register and set its own status."""
+        return self.incoming or self.permissions.publish
 
 
 class SecretLookup(Protocol):
@@ -55,11 +70,11 @@ def verify(token: object, secrets: SecretLookup, now: float, *, capability: bool
     return _access(token, parts.claims, secrets, now)
 
 
-def demand_incoming(grant: Grant, account_sid: str, client: str) -> None:
+def demand_publish(grant: Grant, account_sid: str, client: str) -> None:
     """The permission to register as this client of this account (PR-9, reliability-security 4.5)."""
     if (grant.account_sid, grant.identity) != (account_sid, client):
         raise AccessRefused(Refusal.FOREIGN)
-    if not grant.incoming:
+    if not grant.publishes:
         raise AccessRefused(Refusal.INCOMING)
 
 
@@ -82,15 +97,19 @@ def _access(token: str, claims: dict[str, Any], secrets: SecretLookup, now: floa
     params = _mapping(outgoing.get("params") or {}, "outgoing.params")
     if not isinstance(application, str):
         raise AccessRefused(Refusal.GRANTS, "outgoing.application_sid must be text")
+    identity = _identity(grants.get("identity"))
     return Grant(
         account_sid=account_sid,
-        identity=_identity(grants.get("identity")),
+        identity=identity,
         key_sid=key_sid,
         token_digest=_digest(token),
+        token_id=_digest(token_id),
+        issued_at=_issued_at(claims),
         expires_at=expires_at,
         incoming=incoming.get("allow") is True,
         application_sid=application,
         params={name: str(value) for name, value in params.items()},
+        permissions=_permissions(grants, identity),
     )
 
 
@@ -113,11 +132,40 @@ def _capability(token: str, claims: dict[str, Any], secrets: SecretLookup, now: 
         identity=_identity(names.pop()) if names else ANONYMOUS,
         key_sid=account_sid,
         token_digest=_digest(token),
+        token_id=_digest(str(claims.get("jti") or token)),
+        issued_at=_issued_at(claims),
         expires_at=expires_at,
         incoming=incoming is not None,
         application_sid=outgoing.get("appSid", ""),
         params=dict(parse_qsl(outgoing.get("appParams", ""), keep_blank_values=True)),
+        permissions=_LEGACY if incoming is not None else NOTHING,
     )
+
+
+_LEGACY = Permissions(read=EVERYONE, subscribe=EVERYONE)
+"""A client of Twilio's old library saw all clients of its account (twilio-surface 6.4)."""
+
+
+def _permissions(grants: dict[str, Any], identity: str) -> Permissions:
+    words = _mapping(grants.get("callrouter", {}), "grants.callrouter").get("permissions", [])
+    if (
+        not isinstance(words, list)
+        or len(words) > MOST_PERMISSIONS
+        or not all(isinstance(w, str) for w in words)
+    ):
+        raise AccessRefused(
+            Refusal.GRANTS, f"callrouter.permissions must be a list of at most {MOST_PERMISSIONS} texts"
+        )
+    try:
+        return parse_permissions(words, identity)
+    except PermissionUnknown as unknown:
+        raise AccessRefused(Refusal.GRANTS, str(unknown)) from unknown
+
+
+def _issued_at(claims: dict[str, Any]) -> int:
+    """When it was made; a token that doesn't say counts as made as early as its end allows."""
+    said = claims.get("iat") or claims.get("nbf")
+    return int(said) if said else int(claims["exp"]) - LIFE_LIMIT
 
 
 def _scopes(scope: str) -> dict[str, dict[str, str]]:

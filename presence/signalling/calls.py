@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from foundation.clock import Clock
 from foundation.db import DatabaseOverloaded
 from foundation.failpoints import failpoint
 from foundation.keys import Keys, TokenRefused
@@ -37,8 +38,11 @@ STORE_SECONDS = 2.0
 class Calls:
     """All calls of this node that belong to a client."""
 
-    def __init__(self, keys: Keys, ledger: Ledger, lanes: Lanes, teller: Teller, grace: float) -> None:
+    def __init__(
+        self, keys: Keys, ledger: Ledger, lanes: Lanes, teller: Teller, clock: Clock, grace: float
+    ) -> None:
         self._keys, self._ledger, self._lanes, self._teller = keys, ledger, lanes, teller
+        self._clock = clock
         self._grace = grace
         self._calls: dict[tuple[str, str], Call] = {}
         self._temporary: dict[tuple[str, str, str], Call] = {}
@@ -356,7 +360,7 @@ class Calls:
         failpoint("bound.before-commit")
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await asyncio.wrap_future(self._ledger.bind(bound))
+                await asyncio.wrap_future(self._ledger.bind(bound, self._clock().timestamp()))
         except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
             # The call itself is well; only after our restart would its device have to negotiate anew.
             log.error("a call's owner was not stored", call_sid=call.call_sid, error=str(error))
@@ -390,5 +394,5 @@ class Calls:
             call.socket.calls.discard(call)
         if call.call_sid:
             self._calls.pop((call.account_sid, call.call_sid), None)
-            self._ledger.unbind(call.account_sid, call.call_sid)
+            self._ledger.unbind(call.account_sid, call.call_sid, self._clock().timestamp())
         self._temporary.pop((call.account_sid, call.client, call.temporary_sid), None)

@@ -65,14 +65,14 @@ class Gateway:
         self._draining = False
         self._verifiers = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="tokens")
         self._lanes = Lanes()
-        self._ledger = Ledger(store.database, node)
+        self._ledger = Ledger(store, node)
         teller = Teller(link, clock, new_id)
         grace = settings.answer_grace
         self._roster = Roster()
         self.registrar = Registrar(
             store, self._roster, clock, node, ttl=settings.registration_ttl, grace=grace
         )
-        self.calls = Calls(keys, self._ledger, self._lanes, teller, grace)
+        self.calls = Calls(keys, self._ledger, self._lanes, teller, clock, grace)
         self.ringing = Ringing(self._roster, self.calls, self._ledger, self._lanes, teller, clock)
         self.registrar.departed = self.ringing.departed
 
@@ -218,7 +218,7 @@ class Gateway:
         await self._do(socket, socket.connection.verified(grant, connected, ends))
         if renewed and socket.connection.grant is grant:
             await self._do(
-                socket, [Enlist()] if grant.incoming else [Delist(), SendFrame(text=frames.offline())]
+                socket, [Enlist()] if grant.publishes else [Delist(), SendFrame(text=frames.offline())]
             )
         self._arm(socket)
 

@@ -174,7 +174,7 @@ class Connection:
         if not frame.audio:
             return [Delist(), Send(text=frames.offline())]
         refusal = self.refusal if self.phase is Phase.UNAUTHORISED else None
-        if refusal is None and self.grant and not self.grant.incoming:
+        if refusal is None and self.grant and not self.grant.publishes:
             refusal = Refusal.INCOMING
         if refusal is None:
             return [Enlist()]

@@ -62,8 +62,12 @@ class Registrar:
             sid=new_sid(REGISTRATION),
             socket=True,
             node=self._node,
+            incoming=grant.incoming,
+            hidden=grant.permissions.hidden,
             key_sid=grant.key_sid,
             token_digest=grant.token_digest,
+            token_id=grant.token_id,
+            token_issued_at=grant.issued_at,
             token_expires_at=grant.expires_at,
             refreshed_at=now,
             expires_at=expiry(now, self._ttl, grant.expires_at),
@@ -125,7 +129,8 @@ class Registrar:
         touched, self._touched = self._touched, {}
         if touched:
             await self._stored(self._store.touch(touched))
-        self.drop(await self._stored(self._store.sweep(self._clock().timestamp())))
+        for swept in await asyncio.to_thread(self._store.sweep, self._clock().timestamp()):
+            self.drop(await self._stored(swept))
 
     async def restore(self) -> None:
         """After a start: sockets of before are gone, their devices may come back within the grace."""

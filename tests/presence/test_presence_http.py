@@ -65,6 +65,7 @@ def test_pr26_the_presence_resource_has_one_shape(tenant: Tenant) -> None:
         "status": "offline",
         "available": False,
         "capabilities": [],
+        "note": "",
         "version": 0,
         "updated_at": None,
         "expires_at": None,
@@ -73,7 +74,8 @@ def test_pr26_the_presence_resource_has_one_shape(tenant: Tenant) -> None:
     }
     (one,) = there["endpoints"]
     assert set(one) == {
-        "endpoint_id", "status", "available", "capabilities", "priority", "last_seen", "expires_at", "node"
+        "endpoint_id", "status", "available", "capabilities", "takes", "priority", "note", "hidden", "incoming",
+        "last_seen", "expires_at", "node",
     }  # fmt: skip
 
 
@@ -105,7 +107,7 @@ def test_pr37_too_many_names_is_a_400_that_names_the_limit(tenant: Tenant) -> No
         (lambda t: t.token("bob"), 403, 20403),
         (lambda t: t.world.tenant().token("alice"), 403, 20403),
         (lambda t: t.token("alice")[:-4] + "AAAA", 401, 20107),
-        (lambda t: service_token(Keys([MASTER]), "presence", "test"), 401, 20101),
+        (lambda t: service_token(Keys([MASTER]), "presence", "test"), 403, 20403),
         (
             lambda t: jwt.encode({"iss": t.account, "exp": int(time.time()) + 9, "scope": "x"}, "w" * 32),
             401,
@@ -126,8 +128,8 @@ def test_pr3_pr4_pr9_a_refused_registration_leaves_no_trace(
 
 def test_pr9_a_client_token_is_no_service_token(tenant: Tenant) -> None:
     for token in (tenant.token("alice"), "", service_token(Keys([MASTER]), "router", "x")):
-        answer = requests.get(
-            f"{tenant.world.settings.presence_base()}/v1/Accounts/{tenant.account}/Presence/alice",
+        answer = requests.post(
+            f"{tenant.world.settings.presence_base()}/v1/Accounts/{tenant.account}/Invites",
             headers={"Authorization": f"Bearer {token}"},
             timeout=SECONDS,
         )

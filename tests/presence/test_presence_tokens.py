@@ -17,7 +17,7 @@ from twilio.jwt.client import ClientCapabilityToken
 
 from presence.identity import ANONYMOUS, is_client_name
 from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, demand_incoming, verify
+from presence.tokens import Grant, demand_publish, verify
 
 ACCOUNT, OTHER = "AC" + "a" * 32, "AC" + "b" * 32
 KEY, OTHER_KEY = "SK" + "a" * 32, "SK" + "b" * 32
@@ -251,7 +251,7 @@ def test_m11_only_a_real_true_allows_incoming() -> None:
         token = signed(claims(grants={"identity": "alice", "voice": {"incoming": {"allow": value}}}))
         assert take(token).incoming is False
         with pytest.raises(AccessRefused):
-            demand_incoming(take(token), ACCOUNT, "alice")
+            demand_publish(take(token), ACCOUNT, "alice")
 
 
 def test_m9_a_signature_with_strange_characters_is_a_refusal() -> None:
@@ -269,10 +269,10 @@ def test_clock_skew_is_tolerated_for_the_beginning_only() -> None:
 
 def test_pr9_a_grant_is_for_its_own_account_and_client() -> None:
     grant = take(signed())
-    demand_incoming(grant, ACCOUNT, "alice")
+    demand_publish(grant, ACCOUNT, "alice")
     for account, client in ((OTHER, "alice"), (ACCOUNT, "bob"), (ACCOUNT, "Alice")):
         with pytest.raises(AccessRefused) as refused:
-            demand_incoming(grant, account, client)
+            demand_publish(grant, account, client)
         assert refused.value.refusal is Refusal.FOREIGN
 
 

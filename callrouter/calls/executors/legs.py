@@ -111,7 +111,7 @@ class Legs:
                 if row["attempts"]:
                     raise  # it was there a moment ago, and may have rung somebody for us
                 return Done(gone(leg, error, self._engine.now()))  # PR-59: the document goes on at once
-            ready = [device.endpoint_id for device in there.endpoints if "voice" in device.capabilities]
+            ready = [one.endpoint_id for one in there.endpoints if "voice" in one.takes and one.incoming]
             if not ready:
                 break
             offer = await self._voice.request(

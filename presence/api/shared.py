@@ -1,0 +1,75 @@
+"""What the blueprints share: the caller, the clock, waiting for a commit, and the names in addresses."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import Flask, Response, jsonify
+
+from foundation.settings import Settings
+from foundation.sids import is_sid
+from foundation.webserver.errors import ApiError, error_body
+from presence import fields
+from presence.access import Access
+from presence.directory import Directory
+from presence.identity import is_client_name
+from presence.refusals import AccessRefused, Refusal
+from presence.registration import StaleVersion
+from presence.signalling.doorway import Door
+from presence.store import NotRegistered, StatusUnknown, Store
+
+T = TypeVar("T")
+
+STORE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """What every blueprint is made with."""
+
+    settings: Settings
+    access: Access
+    directory: Directory
+    store: Store
+    door: Door
+    now: Callable[[], float]
+
+
+def stored(future: "Future[T]") -> T:
+    return future.result(STORE_SECONDS)
+
+
+def sid(text: str, prefix: str) -> str:
+    if not is_sid(text, prefix):
+        raise ApiError(404, 20404, f"There is no {prefix} resource of that SID.")
+    return text
+
+
+def client_name(client: str) -> str:
+    if not is_client_name(client):
+        raise ApiError(400, 31105, f"Not a client name: {Refusal.IDENTITY.value.message}.")
+    return client
+
+
+def handle_refusals(app: Flask) -> None:
+    """Faults of clients and of accounts' servers, as JSON with their codes (PR-4)."""
+
+    @app.errorhandler(AccessRefused)
+    def refused(error: AccessRefused) -> tuple[Response, int]:
+        codes = error.codes
+        message = f"Refused: {error.message} ({codes.signal})."
+        return jsonify(error_body(codes.status, codes.rest, message)), codes.status
+
+    @app.errorhandler(StaleVersion)
+    def stale(error: StaleVersion) -> tuple[Response, int]:
+        return jsonify(error_body(409, 20409, f"Refused: {error}.")), 409
+
+    @app.errorhandler(StatusUnknown)
+    def unknown(error: StatusUnknown) -> tuple[Response, int]:
+        fault = fields.invalid(f"There is no status {str(error)!r}.")
+        return jsonify(error_body(fault.status, fault.code, fault.message)), fault.status
+
+    @app.errorhandler(NotRegistered)
+    def gone(_error: NotRegistered) -> tuple[Response, int]:
+        return jsonify(error_body(404, 20404, "There is no such live registration.")), 404
