@@ -25,13 +25,15 @@ check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run; BENCH=--quick for less exact ones
-	@for name in calls presence voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
+	@for name in calls presence presence_sockets voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
 
 docs: $(VENV)/.ready-test ## the reference pages that are made from the code
 	@$(BIN)/python -m foundation.settings > docs/reference/settings.md
 	@$(BIN)/python -m instructions.reference > docs/reference/twiml.md
 	@$(BIN)/python -m callrouter.api.reference > docs/reference/rest.md
 	@$(BIN)/python -m tests.support.compatibility > docs/reference/compatibility.md
+	@$(BIN)/python -m presence.api.description > docs/reference/presence.md
+	@$(BIN)/python -m tests.support.requirements > docs/reference/requirements.md
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,8 +3,10 @@
     python -m benchmarks.presence [--quick] [--database URL]
 
 Registrations over sockets and HTTP against a bare INSERT by the same group commit; single look-ups over HTTP against a
-Flask view behind the same bridge that does nothing; a 1,000-name query against its SQL alone. Server and load generator
-are two processes. The bars are those of the design: 1,500 and 3,000 a second, 20 ms.
+Flask view behind the same bridge that does nothing; a 1,000-name query against its SQL alone, asked again and again as
+a roster that is on show does, and asked when every device has refreshed since the last time. Server and load generator
+are two processes. The bars are those of the design: 1,500 and 3,000 a second, 20 ms. Where `redis-server` and
+`kamailio` are on the PATH (Debian's packages are called `redis-server` and `kamailio`), they do such work beside it.
 
 Rates are operations per second of the server's CPU time, which is what one core can do however busy the machine is; the
 rate by the clock stands beside it and shows mostly how fast the load generator is.
@@ -33,6 +35,7 @@ from flask import Flask
 from sqlalchemy import text
 from websockets.asyncio.client import connect
 
+from benchmarks.presence_peers import kamailio_registers, redis_reads
 from foundation import logs
 from foundation.db import Database
 from foundation.keys import Keys
@@ -44,6 +47,7 @@ from migrations import runner
 from presence.client import PresenceClient
 from presence.registration import Endpoint
 from presence.server import run_presence
+from presence.snapshots import snapshot
 from presence.store import Store
 
 ACCOUNT, KEY, SECRET, MASTER = "AC" + "0" * 32, "SK" + "1" * 32, "s" * 32, "k" * 40
@@ -240,8 +244,33 @@ def registration(n: int) -> Request:
     return "POST", path, '{"endpoint_id": "e"}', {"Authorization": f"Bearer {token(f'h{n}')}"}
 
 
-def lookup(n: int, service: dict[str, str]) -> Request:
-    return "GET", f"/v1/Accounts/{ACCOUNT}/Presence/q{n % 1000}", "", service
+def lookup(kind: str, n: int, service: dict[str, str]) -> Request:
+    return "GET", f"/v1/Accounts/{ACCOUNT}/{kind}/q{n % 1000}", "", service
+
+
+def refresh(store: Store) -> None:
+    """The heartbeats of all devices."""
+    now = time.time()
+    lives = {(ACCOUNT, f"q{n}", f"e{m}"): (now, now + 3600) for n in range(1000) for m in range(3)}
+    store.touch(lives).result()
+
+
+def peers(over_http: Rate, lookups: Rate, query_ms: float, count: int) -> None:
+    """How far away servers written in C are."""
+    print("\nbeside it, without tokens, HTTP, JSON or anything on disk:")
+
+    def show(what: str, value: float, unit: str, times: float) -> None:
+        print(f"{what:<28}{value:>9,.1f} {unit:<10} ours costs {times:.0f} times as much")
+
+    if redis := redis_reads(free_port(), 1000, cpu_seconds, 2.0):
+        show("Redis, 1,000 names", redis[0], "ms of CPU", query_ms / redis[0])
+        show("Redis, one name", redis[1], "/s a core", redis[1] / lookups.per_core)
+    else:
+        print("Redis: no redis-server here, or it does not start; nothing to compare with")
+    if registers := kamailio_registers(free_port(), 10 * count, cpu_seconds):
+        show("Kamailio, REGISTER over UDP", registers, "/s a core", registers / over_http.per_core)
+    else:
+        print("Kamailio: no kamailio here, or it does not start; nothing to compare with")
 
 
 def main() -> None:
@@ -264,6 +293,7 @@ def main() -> None:
         runner.upgrade(url, "presence")
         keys = Keys([MASTER])
         service = {"Authorization": f"Bearer {service_token(keys, 'presence', 'benchmark')}"}
+        names = [f"q{n}" for n in range(1000)]
         with process(run_server, settings, port=port) as pid:
             client = PresenceClient(f"http://127.0.0.1:{port}", keys)
             client.put_account(ACCOUNT, "active", ["t" * 32], 1)
@@ -271,21 +301,38 @@ def main() -> None:
             over_sockets = measured(pid, lambda: asyncio.run(socket_load(port, count)))
             over_http = measured(pid, lambda: http_load(port, seconds, registration))
             database = Database(url)
-            fill(Store(database), 1000, 3)
-            lookups = measured(pid, lambda: http_load(port, seconds, lambda n: lookup(n, service)))
-            names = [f"q{n}" for n in range(1000)]
-            queries = measured(pid, lambda: sum(bool(client.query(ACCOUNT, names)) for _ in range(repeats)))
-            sql = best_ms(lambda: Store(database).snapshot(ACCOUNT, names, time.time()), repeats)
+            store = Store(database)
+            fill(store, 1000, 3)
+            looked_up, reached = (
+                measured(pid, lambda: http_load(port, seconds, lambda n: lookup(kind, n, service)))  # noqa: B023
+                for kind in ("Presence", "Reach")
+            )
+
+            def ask(*, anew: bool) -> int:
+                for _ in range(repeats):
+                    if anew:
+                        refresh(store)
+                    assert len(client.query(ACCOUNT, names).clients) == 1000
+                return repeats
+
+            ask(anew=False)
+            again = measured(pid, lambda: ask(anew=False))
+            anew = measured(pid, lambda: ask(anew=True))
+            sql = best_ms(lambda: snapshot(database, ACCOUNT, names, time.time()), repeats)
             client.close()
         writes = floor_writes(database, count)
         database.close()
         with process(run_hello, hello, port=hello) as pid:
-            nothing = measured(pid, lambda: http_load(hello, seconds, lambda n: lookup(n, service)))
+            nothing = measured(
+                pid, lambda: http_load(hello, seconds, lambda n: lookup("Presence", n, service))
+            )
     rate("registrations over sockets", over_sockets, writes, 1500)
     rate("registrations over HTTP", over_http, writes, 1500)
-    rate("single look-ups over HTTP", lookups, nothing.per_core, 3000)
-    took = 1000 / queries.per_core
-    line("1,000 names x 3 endpoints", took, "ms of CPU", sql, 20, less=True)
+    rate("single look-ups: a client", looked_up, nothing.per_core, 3000)
+    rate("single look-ups: whom to ring", reached, nothing.per_core, 3000)
+    for name, queries in (("1,000 names x 3, again", again), ("1,000 names x 3, all new", anew)):
+        line(name, 1000 / queries.per_core, "ms of CPU", sql, 20, less=True)
+    peers(over_http, looked_up, 1000 / again.per_core, count)
 
 
 if __name__ == "__main__":

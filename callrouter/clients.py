@@ -10,7 +10,7 @@ from callrouter.calls import routing
 from callrouter.calls.engine import Receipt
 from callrouter.calls.front import Front
 from callrouter.calls.incoming import client_call
-from callrouter.calls.session import CallSession, Leg
+from callrouter.calls.session import Leg
 from callrouter.calls.status import Cause
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
@@ -92,8 +92,8 @@ class _Events:
         return {"call_sid": self._front.create(session, self._receipt(body), target)}, 201
 
     def _accepted(self, body: Mapping[str, Any]) -> Answer:
-        session, leg = self._leg(body)
-        if session is None or leg is None or not self._ring_token_is_for(body, leg):
+        leg = self._leg(body)
+        if leg is None or not self._ring_token_is_for(body, leg):
             return {"result": "lost"}, 200
         took = h.Took(at=self._now(), leg=leg.name, sdp=body["sdp"], endpoint=body["endpoint_id"])
         after = self._front.happen(leg.call_sid, took, self._receipt(body))
@@ -102,7 +102,7 @@ class _Events:
         return {"result": "won" if won else "lost"}, 200
 
     def _rejected(self, body: Mapping[str, Any]) -> Answer:
-        _, leg = self._leg(body)
+        leg = self._leg(body)
         if leg is not None and self._ring_token_is_for(body, leg):
             vanished = bool(body.get("vanished"))
             declined = h.Declined(
@@ -125,14 +125,14 @@ class _Events:
 
     def _restart(self, body: Mapping[str, Any]) -> Answer:
         """An ICE restart: the audio's business only; the call itself does not change."""
-        _, leg = self._leg(body)
+        leg = self._leg(body)
         if leg is None:
             raise ApiError(409, CALL_OVER, "The call is over.")
         return {"sdp": self._negotiate(leg, body["sdp"])}, 200
 
     def _attached(self, body: Mapping[str, Any]) -> Answer:
         """A client is back after its socket dropped, or took the call over on another device (`moved`)."""
-        _, leg = self._leg(body)
+        leg = self._leg(body)
         if leg is None:
             raise ApiError(404, CALL_OVER, "The call is over.")
         if not body["moved"]:
@@ -153,16 +153,14 @@ class _Events:
         return str(made["sdp"])
 
     def _happen(self, body: Mapping[str, Any], happening: Callable[[Leg], h.Happening]) -> Answer:
-        _, leg = self._leg(body)
+        leg = self._leg(body)
         if leg is not None:
             self._front.happen(leg.call_sid, happening(leg), self._receipt(body))
         return {}, 200
 
-    def _leg(self, body: Mapping[str, Any]) -> tuple[CallSession | None, Leg | None]:
-        """The live leg, if it is this identity's: every message is checked, not only the first."""
-        session = self._front.live(body["account_sid"], body["call_sid"])
-        leg = session.leg_of(body["call_sid"]) if session else None
-        return (session, leg) if leg and leg.identity == body["identity"] else (None, None)
+    def _leg(self, body: Mapping[str, Any]) -> Leg | None:
+        """The live leg, if it is this client's: every message is checked, not only the first."""
+        return self._front.client_leg(body["account_sid"], body["call_sid"], body["identity"])
 
     def _ring_token_is_for(self, body: Mapping[str, Any], leg: Leg) -> bool:
         try:

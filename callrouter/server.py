@@ -9,6 +9,7 @@ from callrouter.calls.audio import Audio
 from callrouter.calls.dispatch import Dispatcher
 from callrouter.calls.engine import Engine
 from callrouter.calls.executors.announce import Announcer
+from callrouter.calls.executors.clients import Clients
 from callrouter.calls.executors.gathering import Gathering
 from callrouter.calls.executors.keeping import Keeping
 from callrouter.calls.executors.legs import Legs
@@ -16,6 +17,7 @@ from callrouter.calls.executors.sounds import Sounds
 from callrouter.calls.executors.taps import Taps
 from callrouter.calls.executors.targets import Targets
 from callrouter.calls.executors.webhooks import Webhooks
+from callrouter.calls.leases import Leases
 from callrouter.calls.steering import SteeringFront
 from callrouter.calls.suspension import while_active
 from callrouter.calls.sweeping import Sweep
@@ -56,7 +58,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     webhooks = Webhooks(database, keys, apps, engine.now, settings.router_base())
     carriers = Carriers(database, keys, gateways, engine.now)
     legs = {
-        **Legs(engine, database, keys, audio.voice, presence, carriers).executors(),
+        **Legs(engine, database, audio.voice, presence, carriers).executors(),
+        **Clients(engine, keys, audio.voice, presence).executors(),
         **Targets(engine, database, audio.voice, carriers).executors(),
     }
     dispatcher = Dispatcher(
@@ -80,6 +83,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     dispatcher.start()
     sweep = Sweep(engine, database)
     sweep.start()
+    leases = Leases(engine, presence)
+    leases.start()
     usage = UsageWatch(database, engine.now, settings.router_base())
     usage.start()
     loop = asyncio.get_running_loop()
@@ -104,6 +109,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         await serve(bridge, [Listener(bind=settings.router_bind)], stop)
     finally:
         await usage.stop()
+        await leases.stop()
         await sweep.stop()
         await dispatcher.stop()
         await engine.stop()

@@ -53,6 +53,11 @@ class Settings:
     router_name: str = _setting("router-1", "This router's name among those that share its database.")
     presence_bind: str = _setting("127.0.0.1:8081", "Where the presence server serves its API in plain HTTP.")
     presence_url: str = _setting("", "Where the router finds that API; empty: http:// and presence_bind.")
+    presence_node_url: str = _setting(
+        "",
+        "Where other presence processes on the same PostgreSQL reach this one's API; empty: http:// and presence_bind, "
+        "with the host's name when that listens on all addresses.",
+    )
     signal_bind: str = _setting(
         "127.0.0.1:8443", "Where the presence server serves wss /signal with TLS; `off` behind a TLS proxy."
     )
@@ -138,6 +143,13 @@ class Settings:
     capability_tokens: bool = _setting(
         True, "Take capability tokens (signed with the account's auth token).", "bool"
     )
+    refusals_per_second: float = _setting(
+        5.0,
+        "Requests with wrong credentials that the presence server looks at, per second and client address, with "
+        "bursts of four times that; those beyond get 429. Behind a proxy all clients have its address. 0: no limit.",
+        "float",
+        validate=Range(0, 10_000),
+    )
     development: bool = _setting(
         False, "Serve the softphone and hand out its tokens to anybody: never in public.", "bool"
     )
@@ -215,7 +227,7 @@ def _faults(settings: Settings) -> list[str]:
                 address(getattr(settings, name))
         except ValueError as error:
             faults.append(f"{PREFIX}{name.upper()}: {error}")
-    for name in ("router_url", "presence_url", "media_url"):
+    for name in ("router_url", "presence_url", "presence_node_url", "media_url"):
         if (url := getattr(settings, name)) and not _is_web_url(url):
             faults.append(f"{PREFIX}{name.upper()}: {url!r} is not a URL such as https://calls.example.com")
     kind, _, line = (engine := settings.speech_engine).partition(":")

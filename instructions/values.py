@@ -22,8 +22,13 @@ class NumberTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientTarget:
+    """A client, or a destination of several. `ring_mode`: all, priority or recent; `ring_every`: seconds for which a
+    group of its devices rings before the next."""
+
     identity: str
     parameters: Params = ()
+    ring_mode: str = "all"
+    ring_every: int = 15
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,9 @@
 * `Bearer` and a service token: our own servers, for any account;
 * `Basic` and the account's SID with its auth token, or an API key with its secret: the account's server;
 * `Bearer` and an access or capability token: one client, as far as its permissions go.
+
+Refusals are limited for each address, but those of service tokens, which cost no look-up: whoever floods us from our
+router's address does not lock the router out.
 """
 
 import base64
@@ -18,12 +21,13 @@ from functools import lru_cache
 from flask import request
 
 from foundation.keys import SKEW, Keys, TokenRefused
+from foundation.permissions import ALL, Permissions
 from foundation.webserver.errors import ApiError
 from foundation.webserver.service import LIFE, TRUST_SECONDS
 from presence.directory import Directory
-from presence.permissions import ALL, Permissions
+from presence.limits import RefusalLimit
 from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, verify
+from presence.tokens import Grant, signer, verify
 
 
 class Kind(StrEnum):
@@ -34,12 +38,30 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Somebody whose credentials are good for this account. `grant` is set for clients only."""
+    """Somebody whose credentials are good for this account. `grant` is set for clients only; `key_sid` is the API key
+    or the name of the auth token (`tokens.signer`) of an account's server."""
 
     kind: Kind
     account_sid: str
     permissions: Permissions = ALL
     grant: Grant | None = None
+    key_sid: str = ""
+
+    @property
+    def credential(self) -> Grant | None:
+        """What revocations are compared with while something stays open: the client's grant; for an account's server,
+        which has no token, its key; None for our own servers."""
+        if self.kind is not Kind.ACCOUNT:
+            return self.grant
+        never = 2**62
+        return Grant(
+            account_sid=self.account_sid,
+            identity="",
+            key_sid=self.key_sid,
+            token_digest="",
+            issued_at=never,
+            expires_at=never,
+        )
 
     @property
     def calls_out(self) -> bool:
@@ -50,9 +72,16 @@ class Access:
     """Recognises callers."""
 
     def __init__(
-        self, keys: Keys, directory: Directory, now: Callable[[], float], *, capability_tokens: bool
+        self,
+        keys: Keys,
+        directory: Directory,
+        now: Callable[[], float],
+        limit: RefusalLimit,
+        *,
+        capability_tokens: bool,
     ) -> None:
-        self._directory, self._now, self._capability = directory, now, capability_tokens
+        self._directory, self._now, self._limit = directory, now, limit
+        self._capability = capability_tokens
 
         @lru_cache(16)
         def trusted(token: str, _trust: int) -> None:
@@ -60,23 +89,19 @@ class Access:
 
         self._trusted = trusted
 
-    def caller(self, authorization: str, account_sid: str) -> Caller:
-        """Who this header is for this account. AccessRefused says why nobody."""
+    def caller(self, authorization: str, account_sid: str, address: str = "") -> Caller:
+        """Who this header is for this account. AccessRefused says why nobody. `address`: whose refusals are limited."""
         scheme, _, given = authorization.partition(" ")
-        if scheme == "Basic":
-            return self._account(given, account_sid)
         if scheme == "Bearer" and _is_service_token(given):
             return self._service(given, account_sid)
-        grant = verify(
-            given if scheme == "Bearer" else "", self._directory, self._now(), capability=self._capability
-        )
-        if grant.account_sid != account_sid:
-            raise AccessRefused(Refusal.FOREIGN)
-        return Caller(kind=Kind.CLIENT, account_sid=account_sid, permissions=grant.permissions, grant=grant)
+        with self._limit.watching(address, authorization):
+            if scheme == "Basic":
+                return self._account(given, account_sid)
+            return self._client(given if scheme == "Bearer" else "", account_sid)
 
     def asks(self, account_sid: str, *kinds: Kind) -> Caller:
         """The caller of the present request, who must be of one of these kinds (any, if none is named)."""
-        found = self.caller(request.headers.get("Authorization", ""), account_sid)
+        found = self.caller(request.headers.get("Authorization", ""), account_sid, request.remote_addr or "")
         if kinds and found.kind not in kinds:
             raise AccessRefused(Refusal.KIND)
         return found
@@ -87,6 +112,12 @@ class Access:
         except TokenRefused as error:
             raise ApiError(401, 20003, f"The service token was refused: {error}.") from error
         return Caller(kind=Kind.SERVICE, account_sid=account_sid)
+
+    def _client(self, token: str, account_sid: str) -> Caller:
+        grant = verify(token, self._directory, self._now(), capability=self._capability)
+        if grant.account_sid != account_sid:
+            raise AccessRefused(Refusal.FOREIGN)
+        return Caller(kind=Kind.CLIENT, account_sid=account_sid, permissions=grant.permissions, grant=grant)
 
     def _account(self, given: str, account_sid: str) -> Caller:
         try:
@@ -101,9 +132,11 @@ class Access:
         else:
             key = self._directory.key_secret(account_sid, name)
             right = [] if key is None else [key]
-        if not any(hmac.compare_digest(one.encode(), secret.encode()) for one in right):
-            raise AccessRefused(Refusal.CREDENTIALS)
-        return Caller(kind=Kind.ACCOUNT, account_sid=account_sid)
+        for one in right:
+            if hmac.compare_digest(one.encode(), secret.encode()):
+                key_sid = signer(one) if name == account_sid else name
+                return Caller(kind=Kind.ACCOUNT, account_sid=account_sid, key_sid=key_sid)
+        raise AccessRefused(Refusal.CREDENTIALS)
 
 
 def _is_service_token(token: str) -> bool:

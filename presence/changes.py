@@ -4,14 +4,16 @@ A number is given under the lock of the account's row, so whoever has seen numbe
 process wrote them. Each change carries what watchers see of the client afterwards (PR-36, PR-42).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foundation.db import Database, later
 from presence import rows
+from presence.faults import Absent
 from presence.models import accounts, changes, clients, endpoints
 from presence.registration import NOBODY, Change, Consolidated, Endpoint, consolidate, seen
 
@@ -24,11 +26,42 @@ KNOWN = select(endpoints).where(
 CLIENT = select(clients).where(
     clients.c.account_sid == bindparam("account"), clients.c.client == bindparam("client")
 )
+_THEIR_DEVICES, _THEM = (
+    select(table).where(
+        table.c.account_sid == bindparam("account"), table.c.client.in_(bindparam("names", expanding=True))
+    )
+    for table in (endpoints, clients)
+)
 _NEXT = (
-    update(accounts).where(ACCOUNT).values(sequence=accounts.c.sequence + 1).returning(accounts.c.sequence)
+    update(accounts)
+    .where(ACCOUNT)
+    .values(sequence=accounts.c.sequence + bindparam("count"))
+    .returning(accounts.c.sequence)
 )
 _INSERT = insert(changes)
 _PUBLISHED = ("version", "updated_at", "status", "available", "capabilities", "note")
+_CHANGED = "presence.changed"
+_AT_ONCE = 500  # names in one statement
+
+
+class ClientRow(NamedTuple):
+    """What is stored of a client itself: its version, what it chose, and what watchers were told last."""
+
+    version: int = 0
+    chosen_status: str = ""
+    chosen_note: str = ""
+    status: str = NOBODY.status
+    available: bool = False
+    capabilities: str = ""
+    note: str = ""
+
+    @property
+    def chosen(self) -> tuple[str, str]:
+        """Its own status and note, for devices that say nothing else."""
+        return self.chosen_status, self.chosen_note
+
+
+NEVER_SEEN = ClientRow()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +70,16 @@ class Logged:
 
     sequence: int
     version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """A change that has no number yet; `list` for a membership."""
+
+    client: str
+    kind: Change
+    endpoint_id: str = ""
+    list: str = ""
 
 
 class ChangeLog:
@@ -63,45 +106,130 @@ class ChangeLog:
         *,
         endpoint_id: str = "",
         after: Iterable[Endpoint] | None = None,
+        before: ClientRow | None = None,
         list_: str = "",
     ) -> Logged:
-        """Numbers a change. `after`: the client's endpoints as they are now, if the caller has them at hand."""
+        """Numbers a change. `after`: the client's endpoints as they are now, and `before`: the client's row as it
+        was, if the caller has them at hand."""
         whose = {"account": account_sid, "client": client}
         if after is None:
             after = map(rows.endpoint, connection.execute(KNOWN, whose))
-        whole = consolidate(map(seen, after), now, hidden=False)
-        before = connection.execute(CLIENT, whose).one_or_none()
-        version = (before.version if before else 0) + 1
-        sequence = connection.execute(_NEXT, {"account": account_sid}).scalar_one()
-        told = _told(whole)
-        known = _row(before) if before else _told(NOBODY)
-        key = {"account_sid": account_sid, "client": client}
-        chosen = {
-            "chosen_status": before.chosen_status if before else "",
-            "chosen_note": before.chosen_note if before else "",
-        }
-        connection.execute(self._publish, {**key, **chosen, **told, "version": version, "updated_at": now})
-        connection.execute(
-            _INSERT,
-            {
-                **key,
-                **told,
-                "sequence": sequence,
-                "version": version,
-                "endpoint_id": endpoint_id,
-                "kind": kind.value,
-                "at": now,
-                "visible": told != known or bool(list_),
-                "list": list_,
-            },
-        )
-        return Logged(sequence=sequence, version=version)
+        if before is None:
+            before = client_row(connection.execute(CLIENT, whose).one_or_none())
+        happened = Happened(client=client, kind=kind, endpoint_id=endpoint_id, list=list_)
+        return self._write(connection, account_sid, [happened], {client: before}, {client: after}, now)[0]
+
+    def add_all(
+        self, connection: Connection, account_sid: str, happened: Sequence[Happened], now: float
+    ) -> list[Logged]:
+        """Numbers many changes in their order, by a few statements for each 500 of them."""
+        logged: list[Logged] = []
+        for part in (happened[n : n + _AT_ONCE] for n in range(0, len(happened), _AT_ONCE)):
+            wanted = {"account": account_sid, "names": list({one.client for one in part})}
+            after: dict[str, list[Endpoint]] = {}
+            for row in connection.execute(_THEIR_DEVICES, wanted):
+                after.setdefault(row.client, []).append(rows.endpoint(row))
+            before = {row.client: client_row(row) for row in connection.execute(_THEM, wanted)}
+            logged += self._write(connection, account_sid, part, before, after, now)
+        return logged
 
     def choose(self, connection: Connection, account_sid: str, client: str, status: str, note: str) -> None:
         """Keeps what the client said of itself, for devices that register later without a word of their own."""
         nobody = {**_told(NOBODY), "version": 0, "updated_at": 0.0}
         row = {"account_sid": account_sid, "client": client, "chosen_status": status, "chosen_note": note}
         connection.execute(self._choose, {**row, **nobody})
+
+    def _write(
+        self,
+        connection: Connection,
+        account_sid: str,
+        happened: Sequence[Happened],
+        before: Mapping[str, ClientRow],
+        after: Mapping[str, Iterable[Endpoint]],
+        now: float,
+    ) -> list[Logged]:
+        last = connection.execute(_NEXT, {"account": account_sid, "count": len(happened)}).scalar_one()
+        # A membership changes nothing of the client: it says what watchers were told last, so that a device's end that
+        # nobody has published yet stays to be published.
+        whole = {
+            one.client: _same(before.get(one.client, NEVER_SEEN))
+            if one.list
+            else _told(consolidate(map(seen, after.get(one.client, ())), now, hidden=False))
+            for one in {one.client: one for one in happened}.values()
+        }
+        versions: dict[str, int] = {}
+        log = []
+        for sequence, one in enumerate(happened, last - len(happened) + 1):
+            known, told = before.get(one.client, NEVER_SEEN), whole[one.client]
+            first = one.client not in versions
+            versions[one.client] = versions.get(one.client, known.version) + 1
+            log.append(
+                {
+                    "account_sid": account_sid,
+                    "sequence": sequence,
+                    "client": one.client,
+                    "version": versions[one.client],
+                    "endpoint_id": one.endpoint_id,
+                    "kind": one.kind.value,
+                    "at": now,
+                    "visible": bool(one.list)
+                    or (first and any(told[name] != getattr(known, name) for name in told)),
+                    "list": one.list,
+                    **told,
+                }
+            )
+        connection.execute(self._publish, list(self._published(account_sid, whole, versions, before, now)))
+        later(connection, _INSERT, log)
+        connection.info.setdefault(_CHANGED, set()).add(account_sid)
+        return [Logged(sequence=row["sequence"], version=row["version"]) for row in log]
+
+    @staticmethod
+    def _published(
+        account_sid: str,
+        whole: Mapping[str, dict[str, Any]],
+        versions: Mapping[str, int],
+        before: Mapping[str, ClientRow],
+        now: float,
+    ) -> Iterator[dict[str, Any]]:
+        for client, told in whole.items():
+            known = before.get(client, NEVER_SEEN)
+            yield {
+                "account_sid": account_sid,
+                "client": client,
+                "chosen_status": known.chosen_status,
+                "chosen_note": known.chosen_note,
+                "version": versions[client],
+                "updated_at": now,
+                **told,
+            }
+
+
+def after_commits(database: Database, wake: Callable[[str], None]) -> None:
+    """Calls `wake`, on the writer's thread, with each account that this process has logged a change of, once the
+    commit is over; after a transaction that was rolled back too, which does no harm."""
+
+    def returned(_connection: Any, record: Any) -> None:
+        for account_sid in record.info.pop(_CHANGED, ()):
+            wake(account_sid)
+
+    event.listen(database.writer_engine, "checkin", returned)
+
+
+def lock(connection: Connection, account_sid: str) -> None:
+    """Takes the account's lock; Absent when there is no such account."""
+    if connection.execute(LOCK, {"account": account_sid}).one_or_none() is None:
+        raise Absent("There is no such account.")
+
+
+def client_row(row: Any) -> ClientRow:
+    """A row that has these columns, or none, as a value."""
+    if row is None or row.version is None:
+        return NEVER_SEEN
+    return ClientRow(*(getattr(row, name) for name in ClientRow._fields))
+
+
+def _same(client: ClientRow) -> dict[str, Any]:
+    return {name: getattr(client, name) for name in ("status", "available", "capabilities", "note")}
 
 
 def _told(whole: Consolidated) -> dict[str, Any]:
@@ -110,13 +238,4 @@ def _told(whole: Consolidated) -> dict[str, Any]:
         "available": whole.available,
         "capabilities": ",".join(whole.capabilities),
         "note": whole.note,
-    }
-
-
-def _row(client: Any) -> dict[str, Any]:
-    return {
-        "status": client.status,
-        "available": bool(client.available),
-        "capabilities": client.capabilities,
-        "note": client.note,
     }

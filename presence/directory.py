@@ -4,22 +4,31 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foundation.db import Database
-from foundation.keys import Keys
+from foundation.keys import Keys, KeysUnusable
+from foundation.sids import ACCOUNT, API_KEY, is_sid
+from presence.changes import ACCOUNT as ACCOUNT_ROW
 from presence.changes import LOCK
+from presence.faults import Absent
 from presence.models import accounts, endpoints, keys
 from presence.registration import Endpoint
+from presence.revocations import Kind, Revocations, after, put_in
 from presence.store import Store
+from presence.tokens import Grant, signer
 
 REMEMBERED = 2.0
 """Seconds for which an opened secret is served from memory: what another process changed is seen by then. Nothing is
 registered on that memory alone: the store checks the account and the key again in its transaction."""
 MOST_REMEMBERED = 10_000
+
+
+T = TypeVar("T")
+_AUTH_TOKENS = select(accounts.c.auth_tokens).where(ACCOUNT_ROW).with_for_update()
 
 
 class Directory:
@@ -28,6 +37,7 @@ class Directory:
     def __init__(self, database: Database, keys: Keys, store: Store) -> None:
         self._database, self._keys, self._store = database, keys, store
         self._memory: dict[tuple[str, ...], tuple[float, Any]] = {}
+        self.revocations = Revocations(database, store, learnt=self._memory.clear)
         self._upserting: Any = sqlite.insert if database.sqlite else postgresql.insert
 
     # What the router says
@@ -35,7 +45,8 @@ class Directory:
     def put_account(
         self, account_sid: str, status: str, auth_tokens: Sequence[str], version: int, now: float
     ) -> "Future[list[Endpoint]]":
-        """Stores an account unless a newer version is known; answers with the registrations that it ended."""
+        """Stores an account unless a newer version is known; answers with the registrations that it ended: all, unless
+        the account is active, or those made with an auth token that it has no more (PR-7)."""
         row = self._upserting(accounts).values(
             account_sid=account_sid,
             status=status,
@@ -50,12 +61,19 @@ class Directory:
         ).returning(accounts.c.version)
 
         def work(connection: Connection) -> list[Endpoint]:
-            newer = connection.execute(upsert).one_or_none()
-            if newer is None or status == "active":
+            before = connection.execute(_AUTH_TOKENS, {"account": account_sid}).scalar()
+            if connection.execute(upsert).one_or_none() is None:
                 return []
-            return self._store.revoke_in(connection, account_sid, None, now)
+            dropped = [signer(token) for token in self._opened(before) if token not in auth_tokens]
+            for name in dropped:
+                put_in(connection, account_sid, Kind.KEY, name, now)
+            if status != "active":
+                put_in(connection, account_sid, Kind.SUSPENSION, "", now)
+                return self._store.revoke_in(connection, account_sid, None, now)
+            which = endpoints.c.key_sid.in_(dropped)
+            return self._store.revoke_in(connection, account_sid, which, now) if dropped else []
 
-        return self._forget_after(self._database.write(work, account_sid))
+        return self._told(self._database.write(work, account_sid))
 
     def put_key(self, account_sid: str, key_sid: str, secret: str, version: int) -> "Future[None]":
         """Stores a signing key unless it was revoked, belongs to another account or is known in a newer version."""
@@ -77,10 +95,15 @@ class Directory:
         def work(connection: Connection) -> None:
             connection.execute(upsert)
 
-        return self._forget_after(self._database.write(work, account_sid))
+        return self._told(self._database.write(work, account_sid))
 
-    def delete_key(self, key_sid: str, now: float) -> "Future[list[Endpoint]]":
-        """Revokes a key for ever, known or not, and ends the registrations that were made with it (PR-7)."""
+    def delete_key(
+        self, key_sid: str, now: float, *, account_sid: str | None = None
+    ) -> "Future[list[Endpoint]]":
+        """Revokes a key for ever, known or not, and ends the registrations that were made with it (PR-7).
+
+        Absent unless it is a known key of that account, when one is given.
+        """
         mark = (
             self._upserting(keys)
             .values(account_sid="", key_sid=key_sid, secret="", version=0, revoked=True)
@@ -88,20 +111,30 @@ class Directory:
         )
         revoke = update(keys).where(keys.c.key_sid == key_sid).values(revoked=True, secret="")
 
+        owned = select(keys.c.account_sid).where(keys.c.key_sid == key_sid)
+
         def work(connection: Connection) -> list[Endpoint]:
+            if account_sid is not None and connection.execute(owned).scalar() != account_sid:
+                raise Absent("There is no such key of the account.")
             connection.execute(mark)
             connection.execute(revoke)
-            owner = connection.execute(
-                select(keys.c.account_sid).where(keys.c.key_sid == key_sid)
-            ).scalar_one()
+            owner = connection.execute(owned).scalar_one()
             connection.execute(LOCK, {"account": owner})
+            if owner:
+                put_in(connection, owner, Kind.KEY, key_sid, now)
             return self._store.revoke_in(connection, owner, endpoints.c.key_sid == key_sid, now)
 
-        return self._forget_after(self._database.write(work))
+        return self._told(self._database.write(work))
 
     # The look-up
 
+    def is_revoked(self, grant: Grant) -> bool:
+        return self.revocations.is_revoked(grant)
+
     def auth_tokens(self, account_sid: str) -> Sequence[str] | None:
+        if not is_sid(account_sid, ACCOUNT):
+            return None
+
         def find() -> Sequence[str] | None:
             with self._database.read() as connection:
                 row = connection.execute(
@@ -117,6 +150,9 @@ class Directory:
         return tokens
 
     def key_secret(self, account_sid: str, key_sid: str) -> str | None:
+        if not (is_sid(account_sid, ACCOUNT) and is_sid(key_sid, API_KEY)):
+            return None
+
         def find() -> str | None:
             with self._database.read() as connection:
                 sealed = connection.execute(
@@ -131,6 +167,13 @@ class Directory:
         secret: str | None = self._remember(("key", account_sid, key_sid), find)
         return secret
 
+    def _opened(self, sealed: str | None) -> Sequence[str]:
+        """None, also when the operator has lost the master key: what the router says then mends it."""
+        try:
+            return tuple(json.loads(self._keys.open(sealed))) if sealed else ()
+        except KeysUnusable:
+            return ()
+
     def _remember(self, key: tuple[str, ...], find: Callable[[], Any]) -> Any:
         kept = self._memory.get(key)
         if kept is not None and kept[0] > time.monotonic():
@@ -142,6 +185,11 @@ class Directory:
             self._memory[key] = (time.monotonic() + REMEMBERED, found)
         return found
 
-    def _forget_after(self, future: "Future[Any]") -> "Future[Any]":
-        future.add_done_callback(lambda _done: self._memory.clear())
-        return future
+    def _told(self, future: "Future[T]") -> "Future[T]":
+        """Nobody who waits for it finds what was remembered before."""
+
+        def forget() -> None:
+            self._memory.clear()
+            self.revocations.wake()
+
+        return after(future, forget)

@@ -39,6 +39,19 @@ def integer(source: dict[str, Any], name: str, low: int, high: int, default: int
     return value
 
 
+def flag(source: dict[str, Any], name: str, default: bool | None = None) -> bool:
+    """True or false; required unless it has a default."""
+    value = source.get(name, default)
+    if not isinstance(value, bool):
+        raise invalid(f"{name} must be true or false.")
+    return value
+
+
+def version(source: dict[str, Any]) -> int | None:
+    """The version that an update was based on, if it says so (PR-16)."""
+    return integer(source, "version", 0, 2**62) if "version" in source else None
+
+
 def number(source: dict[str, Any], name: str) -> float:
     value: Any = source.get(name)
     if type(value) not in (int, float) or not 0 <= value < 1e12:

@@ -24,6 +24,14 @@ class Unverified:
     claims: dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """Unix seconds. A token that doesn't say when it was made counts as made as early as its end allows."""
+
+    begins: int
+    ends: int
+
+
 def split(token: object) -> Unverified:
     """The token's header and claims; AccessRefused when it is not three parts of canonical JSON objects."""
     if not token:
@@ -39,8 +47,8 @@ def split(token: object) -> Unverified:
     return parts
 
 
-def check_signature(token: str, secrets: Sequence[str]) -> None:
-    """One of the secrets signed it (two are valid at once while one is being replaced, PR-7)."""
+def check_signature(token: str, secrets: Sequence[str]) -> str:
+    """The secret that signed it (two are valid at once while one is being replaced, PR-7); AccessRefused."""
     for secret in secrets:
         try:
             jwt.decode_complete(token, secret.encode(), algorithms=["HS256"], options=ONLY_SIGNATURE)
@@ -48,7 +56,7 @@ def check_signature(token: str, secrets: Sequence[str]) -> None:
             continue
         except jwt.PyJWTError as error:
             raise AccessRefused(Refusal.MALFORMED) from error
-        return
+        return secret
     raise AccessRefused(Refusal.SIGNATURE)
 
 
@@ -65,22 +73,22 @@ ONLY_SIGNATURE: Any = {
 }
 
 
-def check_times(claims: dict[str, Any], now: float) -> int:
-    """The moment at which the token ends; `exp` must be an integer at most 24 hours ahead (PR-5)."""
-    expires_at = claims.get("exp")
-    if type(expires_at) is not int:
+def check_times(claims: dict[str, Any], now: float) -> Life:
+    """When the token begins and ends; 24 hours at most, also from now (PR-5). AccessRefused outside of it."""
+    ends = claims.get("exp")
+    if type(ends) is not int:
         raise AccessRefused(Refusal.MALFORMED, "exp must be an integer")
-    for name in ("nbf", "iat"):
-        moment = claims.get(name)
-        if moment is not None and type(moment) is not int:
-            raise AccessRefused(Refusal.MALFORMED, f"{name} must be an integer")
-    if expires_at <= now:
+    said = [claims[name] for name in ("iat", "nbf") if claims.get(name) is not None]
+    if any(type(moment) is not int for moment in said):
+        raise AccessRefused(Refusal.MALFORMED, "iat and nbf must be integers")
+    begins = said[0] if said else ends - LIFE_LIMIT
+    if ends <= now:
         raise AccessRefused(Refusal.EXPIRED)
-    if expires_at - now > LIFE_LIMIT + SKEW:
+    if ends - begins > LIFE_LIMIT or ends - now > LIFE_LIMIT + SKEW:
         raise AccessRefused(Refusal.TOO_LONG)
-    if (claims.get("nbf") or 0) > now + SKEW:
+    if said and max(said) > now + SKEW:
         raise AccessRefused(Refusal.NOT_YET)
-    return expires_at
+    return Life(begins=begins, ends=ends)
 
 
 def _object(part: str) -> dict[str, Any]:

@@ -87,6 +87,7 @@ endpoints = Table(
     Column("expires_at", Double, nullable=False),
     PrimaryKeyConstraint("account_sid", "client", "endpoint_id"),
     Index("endpoints_expiry", "expires_at"),
+    Index("endpoints_busy", "busy_until"),
     Index("endpoints_key", "account_sid", "key_sid"),
 )
 """Registrations: one row per device, whatever its `expires_at` says; readers judge that (PR-14). `rank`, `available`,

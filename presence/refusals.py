@@ -31,7 +31,7 @@ class Refusal(Enum):
     GRANTS = Codes(status=401, rest=20106, signal=31204, message="the token's grants are malformed")
     SIGNATURE = Codes(status=401, rest=20107, signal=31202, message="the token's signature is wrong")
     TOO_LONG = Codes(
-        status=401, rest=20157, signal=31207, message="the token lives for more than 24 hours from now"
+        status=401, rest=20157, signal=31207, message="a token may live for 24 hours, this one lives longer"
     )
     ACCOUNT = Codes(
         status=401, rest=20005, signal=31203, message="the token's account is unknown or not active"
@@ -62,10 +62,10 @@ class Refusal(Enum):
 
 
 class AccessRefused(Exception):
-    """A client asked for what its token does not give; nothing was written."""
+    """A client asked for what its token does not give; nothing was written. `retry_after`: seconds, for RATE."""
 
-    def __init__(self, refusal: Refusal, detail: str = "") -> None:
-        self.refusal = refusal
+    def __init__(self, refusal: Refusal, detail: str = "", *, retry_after: int = 0) -> None:
+        self.refusal, self.retry_after = refusal, retry_after
         self.codes = refusal.value
         self.message = f"{self.codes.message}: {detail}" if detail else self.codes.message
         super().__init__(self.message)

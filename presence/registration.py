@@ -179,7 +179,7 @@ class Seen(NamedTuple):
         anything. While it is on a call, messages still do (PR-24)."""
         if capability is None:
             return bool(self.available and self.capabilities) and self.busy_until <= now
-        if capability not in self.capabilities:
+        if capability not in self.capabilities or not self.incoming:
             return False
         return self.voice and self.busy_until <= now if capability == "voice" else self.messages
 

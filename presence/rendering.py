@@ -1,31 +1,81 @@
 """A client's presence and a registration as JSON (docs/protocols/presence.md, PR-26)."""
 
+import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from foundation.clock import from_timestamp
+from presence.reach import Reached
 from presence.registration import Endpoint, Seen, consolidate
 from presence.snapshots import Client
-from presence.store import Accepted
 
 
-def presence(account_sid: str, name: str, client: Client, now: float) -> dict[str, Any]:
-    """One client at the moment `now`; nobody live has the same shape."""
-    whole = consolidate(client.endpoints, now)
-    return {
-        "account_sid": account_sid,
-        "client": name,
-        "status": whole.status,
-        "available": whole.available,
-        "capabilities": list(whole.capabilities),
-        "note": whole.note,
-        "version": client.version,
-        "updated_at": moment(client.updated_at),
-        "expires_at": moment(whole.expires_at),
-        "uri": f"/v1/Accounts/{account_sid}/Presence/{quote(name, safe='')}",
-        "endpoints": [endpoint(one, now) for one in whole.endpoints],
-    }
+def presence_text(
+    account_sid: str,
+    name: str,
+    client: Client,
+    now: float,
+    *,
+    capability: str | None = None,
+    detail: bool = True,
+) -> str:
+    """One client as JSON; nobody live has the same shape. `available`: for that capability (PR-27); its devices for
+    those who may see them only.
+
+    It is kept from one reader to the next while nothing of it changes. The client must have been read as of `now`:
+    with endpoints that are live then.
+    """
+    turned = 0.0
+    for one in client.endpoints:
+        if turned < one.busy_until <= now:
+            turned = one.busy_until
+    return _presence_text(account_sid, name, client, turned, capability, detail)
+
+
+@lru_cache(5_000)
+def _presence_text(
+    account_sid: str, name: str, client: Client, turned: float, capability: str | None, detail: bool
+) -> str:
+    """`turned`: since when each device has been on a call or free as it is now. All live, they were the same then."""
+    whole = consolidate(client.endpoints, turned, capability=capability)
+    text = compact(
+        {
+            "account_sid": account_sid,
+            "client": name,
+            "status": whole.status,
+            "available": whole.available,
+            "capabilities": whole.capabilities,
+            "note": whole.note,
+            "version": client.version,
+            "updated_at": moment(client.updated_at),
+            "expires_at": moment(whole.expires_at),
+            "uri": f"/v1/Accounts/{account_sid}/Presence/{quote(name, safe='')}",
+        }
+    )
+    if not detail:
+        return text
+    return f'{text[:-1]},"endpoints":[{",".join(_endpoint_text(one, turned) for one in whole.endpoints)}]}}'
+
+
+def message_text(as_of: int, entries: Iterable[str], removed: Iterable[str], page_token: str) -> str:
+    """Many clients as one message; those `removed` have left the view. The token is for the next page, if any."""
+    tail: dict[str, Any] = {"removed": list(removed)}
+    if page_token:
+        tail["next_page_token"] = page_token
+    return f'{{"as_of":{as_of},"clients":[{",".join(entries)}],{compact(tail)[1:]}'
+
+
+def reach_text(name: str, found: Reached, now: float) -> str:
+    """Whom the router may ring for a name, first choice first."""
+    targets = ",".join(presence_text(*target, now) for target in found.targets)
+    head = compact({"name": name, "shared": found.shared, "as_of": found.as_of})
+    return f'{head[:-1]},"targets":[{targets}]}}'
+
+
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON as Flask writes it."""
 
 
 def endpoint(one: Seen, now: float) -> dict[str, Any]:
@@ -40,30 +90,49 @@ def endpoint(one: Seen, now: float) -> dict[str, Any]:
         "note": one.note,
         "hidden": one.hidden,
         "incoming": one.incoming,
+        "node": one.node,
         "last_seen": moment(one.refreshed_at),
         "expires_at": moment(one.expires_at),
-        "node": one.node,
     }
 
 
-def registration(accepted: Accepted, endpoint: Endpoint) -> dict[str, Any]:
-    """A registration as its client sees it, with where to send updates and the cursor to resume from (PR-17)."""
-    uri = f"/v1/Accounts/{endpoint.account_sid}/Clients/{quote(endpoint.client, safe='')}/Registrations"
+def _endpoint_text(one: Seen, now: float) -> str:
+    """`endpoint` as JSON; most are the same as the last time but for the times of the last heartbeat, at its end."""
+    lasting = one._replace(busy_until=float(one.busy_until > now), refreshed_at=0.0, expires_at=0.0)
+    seen, ends = moment(one.refreshed_at), moment(one.expires_at)
+    return f'{_endpoint_start(lasting)},"last_seen":"{seen}","expires_at":"{ends}"}}'
+
+
+@lru_cache(15_000)
+def _endpoint_start(lasting: Seen) -> str:
+    """Of a device that is on a call until 1, if at all."""
+    return compact(endpoint(lasting, 0.5)).partition(',"last_seen":')[0]
+
+
+def registration(one: Endpoint, version: int, cursor: int, now: float) -> dict[str, Any]:
+    """A registration as its client sees it, with where to send updates and to hear of others', and the cursor to
+    resume from (PR-17). `status` is what the device said; `busy`: it is on a call."""
+    account = f"/v1/Accounts/{one.account_sid}"
+    uri = f"{account}/Clients/{quote(one.client, safe='')}/Registrations"
     return {
-        "sid": endpoint.sid,
-        "account_sid": endpoint.account_sid,
-        "client": endpoint.client,
-        "endpoint_id": endpoint.endpoint_id,
-        "status": endpoint.status,
-        "capabilities": list(endpoint.capabilities),
-        "priority": endpoint.priority,
-        "note": endpoint.note,
-        "hidden": endpoint.hidden,
-        "version": accepted.version,
-        "expires_at": moment(endpoint.expires_at),
+        "sid": one.sid,
+        "account_sid": one.account_sid,
+        "client": one.client,
+        "endpoint_id": one.endpoint_id,
+        "status": one.status,
+        "busy": one.busy_until > now,
+        "capabilities": list(one.capabilities),
+        "priority": one.priority,
+        "note": one.note,
+        "hidden": one.hidden,
+        "incoming": one.incoming,
+        "version": version,
+        "last_seen": moment(one.refreshed_at),
+        "expires_at": moment(one.expires_at),
         "updates_uri": uri,
-        "cursor": accepted.sequence,
-        "uri": f"{uri}/{endpoint.sid}",
+        "stream_uri": f"{account}/PresenceStream",
+        "cursor": cursor,
+        "uri": f"{uri}/{one.sid}",
     }
 
 

@@ -3,58 +3,109 @@
 import asyncio
 import gc
 import re
-import socket
 
 import structlog
 
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import Keys, load_keys
+from foundation.outbound.fetch import Fetcher
 from foundation.settings import Settings
 from foundation.webserver.bridge import Receive, Scope, Send, WsgiBridge
 from foundation.webserver.serve import Listener, serve
 from presence import tls
+from presence.access import Access
 from presence.app import create_app
+from presence.cors import allow_origins
 from presence.directory import Directory
+from presence.feed import Feed
+from presence.limits import RefusalLimit
+from presence.lookups import Lookups
+from presence.neighbours import Neighbours
+from presence.nodes import Nodes, node_name, node_url
 from presence.router_link import HttpRouterLink, RouterLink
 from presence.signalling import telemetry
-from presence.signalling.doorway import Doorway
+from presence.signalling.everywhere import Everywhere
 from presence.signalling.gateway import Gateway
+from presence.signalling.watching import Watching
 from presence.store import Store
+from presence.subscriptions.delivery import Delivery
+from presence.subscriptions.stream import PresenceStream
+from presence.subscriptions.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
-PUBLIC = re.compile(r"/(livez|v1/Accounts/[^/]+/Clients/[^/]+/Registrations(/[^/]+)?)\Z")
+HERE = b"here=1"
+"""Marks what other nodes ask of this one alone (`neighbours`)."""
+
+PUBLIC = re.compile(
+    r"""/(livez|presence\.js|v1/openapi\.json|v1/Accounts/[^/]+/(
+        Clients/[^/]+/Registrations(/[^/]+)?
+        | Clients/[^/]+/Status
+        | Statuses(/[^/]+)?
+        | ContactLists(/[^/]+(/Clients(/[^/]+)?)?)?
+        | Destinations(/[^/]+)?
+        | Revocations
+        | Subscriptions(/[^/]+)?
+        | Presence(/[^/]+)?
+    ))\Z""",
+    re.VERBOSE,
+)
 """What the clients' TLS listener serves over HTTP; the rest is for our own servers, on the plain one."""
-
-
-def node_name(settings: Settings) -> str:
-    """The same after a restart, different for two processes that share a database."""
-    return f"{socket.gethostname()}:{settings.presence_bind}"[:128]
 
 
 class PresenceServer:
     """Everything of one presence process; an ASGI app."""
 
     def __init__(
-        self, settings: Settings, keys: Keys, database: Database, link: RouterLink, node: str
+        self, settings: Settings, keys: Keys, database: Database, link: RouterLink, neighbours: Neighbours
     ) -> None:
         store = Store(database)
         directory = Directory(database, keys, store)
-        self.gateway = Gateway(settings, keys, store, directory, link, utc_now, node)
-        door = Doorway(self.gateway, asyncio.get_running_loop())
-        self.bridge = WsgiBridge(create_app(settings, keys, store, directory, door))
+        limit = RefusalLimit(settings.refusals_per_second)
+        self.revocations = directory.revocations
+        self.feed = Feed(database, utc_now)
+        watching = Watching(self.feed, store, utc_now)
+        self.gateway = Gateway(
+            settings, keys, store, directory, link, utc_now, neighbours, limit=limit, watching=watching
+        )
+        door = Everywhere(self.gateway, asyncio.get_running_loop(), neighbours, utc_now)
+        app = create_app(settings, keys, store, directory, door, limit=limit)
+        self.bridge = WsgiBridge(app)
+        self.for_nodes = WsgiBridge(app, threads=8)
+        access = Access(
+            keys,
+            directory,
+            lambda: utc_now().timestamp(),
+            limit,
+            capability_tokens=settings.capability_tokens,
+        )
+        self.stream = PresenceStream(self.feed, access.caller)
+        fetcher = Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None)
+        self.delivery = Delivery(self.feed, Webhooks(database), directory, fetcher, neighbours.nodes.name)
+        self.lookups = Lookups(database, keys, lambda: utc_now().timestamp(), otherwise=self.bridge)
+        self.public = allow_origins(self._http, settings.signal_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self.gateway(scope, receive, send)
         elif telemetry.takes(scope):
             await telemetry.sink(scope, receive, send)
+        elif PUBLIC.match(scope["path"]) or self.stream.takes(scope):
+            await self.public(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.stream.takes(scope):
+            await self.stream(scope, receive, send)
         elif scope["scheme"] == "https" and not PUBLIC.match(scope["path"]):
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
+        elif scope["query_string"] == HERE:
+            await self.for_nodes(scope, receive, send)  # not behind requests that may wait for another node
         else:
-            await self.bridge(scope, receive, send)
+            await self.lookups(scope, receive, send)
 
 
 async def run_presence(settings: Settings, stop: asyncio.Event) -> None:
@@ -66,18 +117,30 @@ async def run_presence(settings: Settings, stop: asyncio.Event) -> None:
     database = Database(settings.database_url("presence"))
     database.check()
     link = HttpRouterLink(settings.router_base(), keys)
-    server = PresenceServer(settings, keys, database, link, node_name(settings))
-    await server.gateway.start()
+    neighbours = Neighbours(Nodes(database, node_name(settings), node_url(settings)), keys)
+    server = PresenceServer(settings, keys, database, link, neighbours)
+    server.revocations.refresh(utc_now().timestamp())
+    await server.gateway.membership.start()
     _spare_the_collector()
     sweeping = asyncio.create_task(server.gateway.sweep_forever())
+    watching = asyncio.create_task(server.revocations.watch(server.gateway.revoke_where, utc_now))
+    feeding = asyncio.create_task(server.feed.run())
+    belonging = asyncio.create_task(server.gateway.membership.keep_forever())
+    delivering = asyncio.create_task(server.delivery.run())
     drained = asyncio.Event()
-    draining = asyncio.create_task(_drain_on(stop, server.gateway, drained))
+    draining = asyncio.create_task(_drain_on(stop, server, drained))
     try:
         await serve(server, listeners(settings), drained)
     finally:
-        for task in (sweeping, draining):
+        for task in (sweeping, watching, feeding, delivering, belonging, draining):
             task.cancel()
+        await server.gateway.membership.leave()
+        await server.delivery.close()
         server.bridge.close()
+        server.for_nodes.close()
+        neighbours.close()
+        server.lookups.close()
+        server.feed.close()
         link.close()
         database.close()
 
@@ -104,10 +167,11 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def _drain_on(stop: asyncio.Event, gateway: Gateway, drained: asyncio.Event) -> None:
-    """Sockets are told to go elsewhere before the listeners close."""
+async def _drain_on(stop: asyncio.Event, server: PresenceServer, drained: asyncio.Event) -> None:
+    """Sockets and streams are told to go elsewhere before the listeners close."""
     await stop.wait()
     try:
-        await gateway.drain()
+        server.feed.drain()
+        await server.gateway.drain()
     finally:
         drained.set()

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
 RANKS = (-1000, 1000)
@@ -48,3 +49,12 @@ BUILT_IN = {
     )
 }
 AVAILABLE, BUSY = BUILT_IN["available"], BUILT_IN["busy"]
+RESERVED = frozenset(Status)
+"""Names that no account can define."""
+
+
+def kind_of(row: Any) -> StatusKind:
+    """What a stored status means."""
+    return StatusKind(
+        name=row.name, available=row.available, rank=row.rank, voice=row.voice, messages=row.messages
+    )

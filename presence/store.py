@@ -9,30 +9,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foundation.db import Database
 from presence import rows
-from presence.changes import CLIENT, KNOWN, LOCK, ChangeLog
-from presence.models import accounts, changes, endpoints, keys, revocations, statuses
-from presence.refusals import AccessRefused, Refusal
+from presence.changes import CLIENT, KNOWN, LOCK, ChangeLog, ClientRow, Happened, client_row, lock
+from presence.models import changes, endpoints, revocations, statuses
 from presence.registration import CAP, Change, Endpoint, Registered, StaleVersion, register
-from presence.statuses import AVAILABLE, BUILT_IN, StatusKind
+from presence.standing import Standing, standing
+from presence.statuses import AVAILABLE, BUILT_IN, StatusKind, kind_of
 
 SWEEP = 500
 CHANGES_KEPT = 86_400.0
 
-_HOLDER = (
-    select(accounts.c.status, keys.c.revoked)
-    .outerjoin_from(
-        accounts,
-        keys,
-        and_(keys.c.account_sid == accounts.c.account_sid, keys.c.key_sid == bindparam("key")),
-    )
-    .where(accounts.c.account_sid == bindparam("account"))
-    .with_for_update(of=accounts)
-)
 _ROW = (
     (endpoints.c.account_sid == bindparam("a"))
     & (endpoints.c.client == bindparam("c"))
@@ -42,6 +32,7 @@ _DELETE = delete(endpoints).where(_ROW)
 _TOUCH = (
     update(endpoints).where(_ROW).values(expires_at=bindparam("expires"), refreshed_at=bindparam("refreshed"))
 )
+_NOT_BY_SOCKET = ("capabilities", "priority", "delivery")
 _ENGAGE = update(endpoints).where(_ROW).values(busy_until=bindparam("until"))
 
 Key = tuple[str, str, str]
@@ -58,7 +49,8 @@ class NotRegistered(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A stored registration, the client's version after it and the account's sequence number; 0 for a pure refresh."""
+    """A stored registration, the client's version after it and the account's last sequence number: from there on
+    the change log says what came later (PR-17)."""
 
     registered: Registered
     version: int
@@ -101,41 +93,20 @@ class Store:
         """
 
         def work(connection: Connection) -> Accepted:
-            whose = {"account": asked.account_sid, "client": asked.client}
-            holder = connection.execute(_HOLDER, {**whose, "key": asked.key_sid}).one_or_none()
-            if holder is None or holder.status != "active":
-                raise AccessRefused(Refusal.ACCOUNT)
-            if asked.key_sid != asked.account_sid and holder.revoked is not False:
-                raise AccessRefused(Refusal.ISSUER)
-            known = [rows.endpoint(row) for row in connection.execute(KNOWN, whose)]
+            stands = self._standing(connection, asked)
+            stands.demand()
             before = next(
-                (one for one in known if one.endpoint_id == asked.endpoint_id and one.live(now)), None
+                (one for one in stands.endpoints if one.endpoint_id == asked.endpoint_id and one.live(now)),
+                None,
             )
-            client = connection.execute(CLIENT, whose).one_or_none()
-            wanted = status or (before.status if before else client.chosen_status if client else "")
-            worded = (
-                note if note is not None else before.note if before else client.chosen_note if client else ""
-            )
-            full = replace(asked, note=worded).of_kind(self._kind(connection, asked.account_sid, wanted))
-            version = client.version if client else 0
-            decided = register(full, known, now, version=version, based_on=based_on, cap=cap)
-            connection.execute(self._upsert, rows.values(decided.endpoint))
-            gone = {one.endpoint_id for one in decided.evicted}
-            if gone:
-                self.remove_in(connection, decided.evicted, Change.EVICTED, now)
-            if decided.change is None:
-                return Accepted(registered=decided, version=version, sequence=0)
-            others = [one for one in known if one.endpoint_id not in (*gone, asked.endpoint_id)]
-            logged = self.log.add(
-                connection,
-                asked.account_sid,
-                asked.client,
-                decided.change,
-                now,
-                endpoint_id=asked.endpoint_id,
-                after=[*others, decided.endpoint],
-            )
-            return Accepted(registered=decided, version=logged.version, sequence=logged.sequence)
+            kept = (before.status, before.note) if before else stands.client.chosen
+            kind = self._kind(connection, asked.account_sid, status or kept[0])
+            full = replace(asked, note=kept[1] if note is None else note).of_kind(kind)
+            if before is not None and asked.socket:  # which has no words for these; they were set over HTTP
+                full = replace(full, **{name: getattr(before, name) for name in _NOT_BY_SOCKET})
+            version = stands.client.version
+            decided = register(full, stands.endpoints, now, version=version, based_on=based_on, cap=cap)
+            return self._accept(connection, stands, decided, now)
 
         return self.database.write(work, asked.account_sid)
 
@@ -150,39 +121,75 @@ class Store:
         fields: Mapping[str, Any] | None = None,
         based_on: int | None = None,
     ) -> "Future[Accepted]":
-        """Changes a live registration's status, and fields of Endpoint such as note, priority or expires_at.
+        """Changes a live registration's status, and fields of Endpoint such as note, priority, expires_at or those
+        of a newer token; it ends with the token at the latest.
 
-        NotRegistered, StaleVersion, StatusUnknown.
+        NotRegistered, AccessRefused, StaleVersion, StatusUnknown.
         """
+        wanted = dict(fields or {})
 
         def work(connection: Connection) -> Accepted:
-            whose = {"account": account_sid, "client": client}
-            connection.execute(LOCK, whose)
-            known = [rows.endpoint(row) for row in connection.execute(KNOWN, whose)]
-            before = next((one for one in known if one.sid == sid and one.live(now)), None)
+            connection.execute(LOCK, {"account": account_sid})
+            known = connection.execute(KNOWN, {"account": account_sid, "client": client})
+            before = next(
+                (one for one in map(rows.endpoint, known) if one.sid == sid and one.live(now)), None
+            )
             if before is None:
                 raise NotRegistered
-            asked = replace(before, refreshed_at=now, **(fields or {}))
+            asked = replace(before, refreshed_at=now, **wanted)
+            asked = replace(asked, expires_at=min(asked.expires_at, asked.token_expires_at))
             if status is not None:
                 asked = asked.of_kind(self._kind(connection, account_sid, status))
-            version = connection.execute(CLIENT, whose).one().version
-            decided = register(asked, known, now, version=version, based_on=based_on)
-            connection.execute(self._upsert, rows.values(decided.endpoint))
-            if decided.change is None:
-                return Accepted(registered=decided, version=version, sequence=0)
-            others = [one for one in known if one is not before]
-            logged = self.log.add(
-                connection,
-                account_sid,
-                client,
-                decided.change,
-                now,
-                endpoint_id=before.endpoint_id,
-                after=[*others, decided.endpoint],
-            )
-            return Accepted(registered=decided, version=logged.version, sequence=logged.sequence)
+            stands = self._standing(connection, asked)
+            stands.demand()
+            version = stands.client.version
+            decided = register(asked, stands.endpoints, now, version=version, based_on=based_on)
+            return self._accept(connection, stands, decided, now)
 
         return self.database.write(work, account_sid)
+
+    def registrations(self, account_sid: str, client: str) -> Standing:
+        """The client's registrations, expired ones too, with its version and the account's sequence of one moment."""
+        with self.database.read() as connection:
+            return standing(
+                connection, account_sid, client, key_sid="", token_id="", token_digest="", issued_at=0.0
+            )
+
+    def _standing(self, connection: Connection, asked: Endpoint) -> Standing:
+        if not self.database.sqlite:  # whose only writer needs no locks
+            connection.execute(LOCK, {"account": asked.account_sid})
+        return standing(
+            connection,
+            asked.account_sid,
+            asked.client,
+            key_sid=asked.key_sid,
+            token_id=asked.token_id,
+            token_digest=asked.token_digest,
+            issued_at=asked.token_issued_at,
+        )
+
+    def _accept(self, connection: Connection, stands: Standing, decided: Registered, now: float) -> Accepted:
+        """Stores and publishes what was decided."""
+        one, version, sequence = decided.endpoint, stands.client.version, stands.sequence
+        connection.execute(self._upsert, rows.values(one))
+        before: ClientRow | None = stands.client
+        if decided.evicted:
+            self.remove_in(connection, decided.evicted, Change.EVICTED, now)
+            before = None
+        if decided.change is not None:
+            gone = {one.endpoint_id, *(evicted.endpoint_id for evicted in decided.evicted)}
+            logged = self.log.add(
+                connection,
+                one.account_sid,
+                one.client,
+                decided.change,
+                now,
+                endpoint_id=one.endpoint_id,
+                after=[*(other for other in stands.endpoints if other.endpoint_id not in gone), one],
+                before=before,
+            )
+            version, sequence = logged.version, logged.sequence
+        return Accepted(registered=decided, version=version, sequence=sequence)
 
     def choose(
         self,
@@ -195,23 +202,27 @@ class Store:
         based_on: int | None = None,
     ) -> "Future[int]":
         """The client's own status, for all its devices now and later; "" for none of its own: devices are available
-        again. Answers with the client's version. StaleVersion, StatusUnknown."""
+        again. Answers with the client's version. Absent without the account, StaleVersion, StatusUnknown."""
 
         def work(connection: Connection) -> int:
             whose = {"account": account_sid, "client": client}
-            connection.execute(LOCK, whose)
-            row = connection.execute(CLIENT, whose).one_or_none()
-            version = row.version if row else 0
-            if based_on is not None and based_on != version:
-                raise StaleVersion(f"the client is at version {version}, not {based_on}")
+            lock(connection, account_sid)
+            before = client_row(connection.execute(CLIENT, whose).one_or_none())
+            if based_on is not None and based_on != before.version:
+                raise StaleVersion(f"the client is at version {before.version}, not {based_on}")
             kind = self._kind(connection, account_sid, status)
-            self.log.choose(connection, account_sid, client, status, note)
             known = [rows.endpoint(one) for one in connection.execute(KNOWN, whose)]
             after = [replace(one.of_kind(kind), note=note) for one in known]
-            if after == known:
-                return int(version)
-            connection.execute(self._upsert, [rows.values(one) for one in after])
-            return self.log.add(connection, account_sid, client, Change.CHOSE, now, after=after).version
+            if after == known and before.chosen == (status, note):
+                return before.version
+            self.log.choose(connection, account_sid, client, status, note)
+            if after:
+                connection.execute(self._upsert, [rows.values(one) for one in after])
+            before = before._replace(chosen_status=status, chosen_note=note)
+            logged = self.log.add(
+                connection, account_sid, client, Change.CHOSE, now, after=after, before=before
+            )
+            return logged.version
 
         return self.database.write(work, account_sid)
 
@@ -282,12 +293,12 @@ class Store:
         return self.database.write(work)
 
     def sweep(self, now: float) -> "list[Future[list[Endpoint]]]":
-        """Deletes and publishes what has expired, up to SWEEP endpoints, frees devices of calls that nobody speaks
-        for any more, and forgets old changes: a unit of work per account. It reads first, so call it on a thread."""
+        """Deletes and publishes what has expired, frees devices of calls that nobody speaks for any more, up to SWEEP
+        of an account, and forgets old changes: a unit of work per account. It reads, so call it on a thread."""
         expired, lapsed = endpoints.c.expires_at <= now, endpoints.c.busy_until.between(1, now)
-        due = select(endpoints.c.account_sid).where(expired | lapsed).limit(SWEEP)
+        due = select(endpoints.c.account_sid).distinct().where(expired | lapsed).limit(SWEEP)
         with self.database.read() as connection:
-            found = sorted(set(connection.execute(due).scalars()))
+            found = sorted(connection.execute(due).scalars())
             old = connection.execute(
                 select(changes.c.sequence).where(changes.c.at < now - CHANGES_KEPT).limit(1)
             )
@@ -299,8 +310,10 @@ class Store:
 
     def _swept(self, account_sid: str, now: float) -> Callable[[Connection], list[Endpoint]]:
         mine = select(endpoints).where(endpoints.c.account_sid == account_sid)
-        expired = mine.where(endpoints.c.expires_at <= now).order_by(endpoints.c.expires_at).limit(SWEEP)
-        lapsed = mine.where(endpoints.c.busy_until.between(1, now)).limit(SWEEP)
+        names = endpoints.c.client, endpoints.c.endpoint_id
+        ended = mine.where(endpoints.c.expires_at <= now).order_by(endpoints.c.expires_at, *names)
+        expired = ended.limit(SWEEP)
+        lapsed = mine.where(endpoints.c.busy_until.between(1, now)).order_by(*names).limit(SWEEP)
 
         def work(connection: Connection) -> list[Endpoint]:
             connection.execute(LOCK, {"account": account_sid})
@@ -331,8 +344,8 @@ class Store:
         connection.execute(
             _DELETE, [{"a": one.account_sid, "c": one.client, "e": one.endpoint_id} for one in gone]
         )
-        for one in gone:
-            self.log.add(connection, one.account_sid, one.client, change, now, endpoint_id=one.endpoint_id)
+        happened = [Happened(client=one.client, kind=change, endpoint_id=one.endpoint_id) for one in gone]
+        self.log.add_all(connection, gone[0].account_sid, happened, now)
 
     @staticmethod
     def _kind(connection: Connection, account_sid: str, name: str) -> StatusKind:
@@ -345,13 +358,7 @@ class Store:
         ).one_or_none()
         if found is None:
             raise StatusUnknown(name)
-        return StatusKind(
-            name=name,
-            available=bool(found.available),
-            rank=found.rank,
-            voice=bool(found.voice),
-            messages=bool(found.messages),
-        )
+        return kind_of(found)
 
 
 def _forget(statement: Any) -> Callable[[Connection], None]:

@@ -6,7 +6,7 @@ Outside of it is the same as absent, for every way of asking (PR-30 to PR-32).
 from collections.abc import Container
 from dataclasses import dataclass
 
-from presence.permissions import EVERYONE, NOBODY, Permissions, Scope
+from foundation.permissions import EVERYONE, NOBODY, Permissions, Scope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import pytest
 
 from foundation import settings
 from instructions import reference
+from presence.api.description import page as presence_page
 from tests.support import compatibility
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference"
@@ -17,6 +18,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "reference"
         ("settings.md", settings.reference),
         ("twiml.md", reference.page),
         ("compatibility.md", compatibility.page),
+        ("presence.md", presence_page.page),
     ],
 )
 def test_a_reference_page_is_what_the_code_makes(page: str, made: object) -> None:

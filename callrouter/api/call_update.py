@@ -28,8 +28,10 @@ SETTINGS = (
 IN_PLACE = ("status_callback", "status_callback_method", "time_limit")
 
 
-def update(call: Row[Any], form: MultiDict[str, str]) -> None:
+def update(call: Row[Any], form: MultiDict[str, str], account_sid: str) -> None:
     """Does what the form asks for; nothing asked for is nothing done. 21220: the call's state forbids it.
+
+    An account whose client took another account's call may end it, and nothing else (PR-61).
 
     A `Status` goes before a document, and `Url` before `Twiml`. `canceled` is refused once a call was
     answered (Twilio leaves open whether it is ignored).
@@ -37,6 +39,8 @@ def update(call: Row[Any], form: MultiDict[str, str]) -> None:
     wanted = params.given(SETTINGS, form)
     if not wanted:
         return
+    if call.account_sid != account_sid and wanted != {"status": "completed"}:
+        raise ApiError(403, 20403, "Another account's call can only be ended here: set Status to completed.")
     if call.status in FINAL:
         raise ApiError(400, 21220, f"Call {call.sid} is not in progress: it is {call.status}.")
     status = wanted.get("status")

@@ -14,18 +14,20 @@ STATUSES = (QUEUED, "ringing", "in-progress", *sorted(FINAL))
 SUBRESOURCES = {"notifications": "Notifications", "events": "Events"}
 
 
-def shown(call: Row[Any]) -> dict[str, Any]:
+def shown(call: Row[Any], viewer: str) -> dict[str, Any]:
+    """As the account `viewer` sees it: the call's own, or the one whose client took it (PR-61)."""
+    own = call.account_sid == viewer
     caller = call._mapping["from"]
     uri = ("Calls", call.sid)
     return {
         "sid": call.sid,
-        "account_sid": call.account_sid,
-        "parent_call_sid": call.parent_call_sid,
+        "account_sid": viewer,
+        "parent_call_sid": call.parent_call_sid if own else None,
         "to": call.to,
         "to_formatted": national(call.to),
         "from": caller,
         "from_formatted": national(caller),
-        "phone_number_sid": call.phone_number_sid,
+        "phone_number_sid": call.phone_number_sid if own else None,
         # REST never shows `initiated`; only callbacks do
         "status": QUEUED if call.status == INITIATED else call.status,
         "direction": call.direction,
@@ -43,8 +45,8 @@ def shown(call: Row[Any]) -> dict[str, Any]:
         "api_version": API_VERSION,
         "date_created": date(call.date_created),
         "date_updated": date(call.date_updated),
-        "uri": path(call.account_sid, *uri),
-        "subresource_uris": {name: path(call.account_sid, *uri, last) for name, last in SUBRESOURCES.items()},
+        "uri": path(viewer, *uri),
+        "subresource_uris": {name: path(viewer, *uri, last) for name, last in SUBRESOURCES.items()},
     }
 
 

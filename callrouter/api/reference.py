@@ -90,6 +90,9 @@ NOT_SERVED: Mapping[str, Mapping[str, str]] = {
 }
 """By the reason: paths below an account, and their methods."""
 
+OURS = {("GET", "/Accounts/{}/Calls/{}/PresenceDecisions")}
+"""Twilio has nothing like it."""
+
 _SOURCE = re.compile(r" \((twilio-surface|https:)[^)]*\)")
 _PARAMETER = re.compile(r"<(\w+)>")
 Operation = tuple[str, str]
@@ -103,8 +106,9 @@ answer against Twilio's published description."""
 
 
 def served() -> set[Operation]:
+    """What of Twilio's is served."""
     rules = (rule for resource in RESOURCES for rule in _rules(resource))
-    return {(method, plain(path)) for method, path in rules} - not_served()
+    return {(method, plain(path)) for method, path in rules} - not_served() - OURS
 
 
 def not_served() -> set[Operation]:
@@ -127,7 +131,7 @@ def page() -> str:
 
 
 def _served_section() -> Iterator[str]:
-    done = served()
+    done = served() | OURS
     for resource in RESOURCES:
         paths: dict[str, set[str]] = defaultdict(set)
         for method, path in _rules(resource):

@@ -12,7 +12,7 @@ from callrouter.calls import outgoing
 from callrouter.calls.engine import Engine, Receipt
 from callrouter.calls.outgoing import Placement
 from callrouter.calls.routing import Target
-from callrouter.calls.session import CallSession
+from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.status import Status
 from callrouter.calls.store import OutboxRow
 from callrouter.conferences.meeting import HeldElsewhere
@@ -86,6 +86,17 @@ class Front:
             return None
         leg = session.leg_of(call_sid)
         return session if leg and leg.live else None
+
+    def client_leg(self, account_sid: str, call_sid: str, identity: str) -> Leg | None:
+        """The live leg that is this client's, whosever call it is (PR-61)."""
+        session = self._engine.session(call_sid)
+        if session is None:
+            self._leave_to_owner(call_sid)
+        leg = session.leg_of(call_sid) if session else None
+        if session is None or leg is None or not leg.live:
+            return None
+        whose = (leg.client_account or session.account_sid, leg.identity)
+        return leg if whose == (account_sid, identity) else None
 
     # -- what REST may do (callrouter.api.live.LiveCalls)
 

@@ -45,6 +45,15 @@ class Up(Happening):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chosen(Happening):
+    """This client is about to be rung for the destination that was dialled; `account` "" is the call's own."""
+
+    leg: str
+    identity: str
+    account: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rang(Happening):
     """A dialled leg rings: at a carrier, or on these endpoints of a client."""
 

@@ -1,7 +1,7 @@
 """What every webhook of a call says about it (https://www.twilio.com/docs/voice/twiml#request-parameters)."""
 
 from callrouter.calls.session import CallSession, Leg
-from callrouter.calls.status import Status
+from callrouter.calls.status import SIP_CODES, Cause, Status
 from foundation.clock import from_timestamp, rfc2822
 
 API_VERSION = "2010-04-01"
@@ -57,7 +57,15 @@ def status_callback(session: CallSession, leg: Leg, at: float) -> Parameters:
         parameters |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60))}
         if sid := placed_recording(session, leg):
             parameters |= recorded(session, sid, at)
+        if (code := sip_code(leg)) and leg.outbound:
+            parameters["SipResponseCode"] = code
     return parameters
+
+
+def sip_code(leg: Leg) -> str | None:
+    """Why the leg was never answered, as SIP says it."""
+    known = leg.ended_because in SIP_CODES and not leg.answered
+    return SIP_CODES[Cause(leg.ended_because)] if known else None
 
 
 def placed_recording(session: CallSession, leg: Leg) -> str | None:

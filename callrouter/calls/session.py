@@ -40,7 +40,9 @@ class Leg:
     carrier: str = ""
     carrier_call_id: str = ""
     identity: str = ""
-    """set for a client's leg, empty for a carrier's"""
+    """set for a client's leg, empty for a carrier's; of a destination, the client that is rung for it"""
+    client_account: str = ""
+    """the client's account, when it is another than the session's (PR-61)"""
     endpoints: tuple[str, ...] = ()
     """the client's devices that ring, or the one that took the call"""
     declined: tuple[str, ...] = ()

@@ -46,6 +46,7 @@ class Cause(StrEnum):
     UNREACHABLE = "unreachable"
     FAILED = "failed"
     NOT_REGISTERED = "not-registered"
+    NOT_AVAILABLE = "not-available"
     PRESENCE_UNAVAILABLE = "presence-unavailable"
     MEDIA_TIMEOUT = "media-timeout"
     MEDIA_LOST = "media-lost"
@@ -64,6 +65,7 @@ UNANSWERED = {
     Cause.NO_ANSWER: Status.NO_ANSWER,
     Cause.UNREACHABLE: Status.NO_ANSWER,
     Cause.NOT_REGISTERED: Status.NO_ANSWER,
+    Cause.NOT_AVAILABLE: Status.NO_ANSWER,
     Cause.SOCKET_LOST: Status.NO_ANSWER,
     Cause.CANCELED: Status.CANCELED,
     Cause.API: Status.CANCELED,
@@ -75,11 +77,13 @@ SIP_CODES = {
     Cause.BUSY: "486",
     Cause.REJECTED: "603",
     Cause.NOT_REGISTERED: "480",
+    Cause.NOT_AVAILABLE: "603",
     Cause.UNREACHABLE: "404",
     Cause.NO_ANSWER: "408",
     Cause.CANCELED: "487",
 }
-"""DialSipResponseCode of a leg that was never answered: so an app tells "not registered" from "rang out" (PR-56)."""
+"""DialSipResponseCode, or SipResponseCode in its status callback, of a leg that was never answered: so an app tells
+"not registered" from "takes no calls now" and from "rang out" (PR-56)."""
 
 
 def ending(cause: Cause, answered: bool) -> Status:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from callrouter.calls import recordings, streams
-from callrouter.calls.session import CallSession, dumps
+from callrouter.calls.session import CallSession, Leg, dumps
 from callrouter.calls.status import Status
 from callrouter.calls.steps.draft import Change, Step
 from callrouter.models import Base, Call, Delivery, Inbox, Notification, Outbox, Session, TimelineEntry, Timer
@@ -43,6 +43,11 @@ UPDATE_CALL = (
     update(CALLS)
     .where(CALLS.c.account_sid == bindparam("its_account"), CALLS.c.sid == bindparam("its_call"))
     .values(status=bindparam("status"), date_updated=bindparam("date_updated"), **_first_of)
+)
+TAKEN = (
+    update(CALLS)
+    .where(CALLS.c.account_sid == bindparam("its_account"), CALLS.c.sid == bindparam("its_call"))
+    .values(identity=bindparam("identity"), taken_by=bindparam("taken_by"))
 )
 INSERT_SESSION = insert(SESSIONS)
 UPDATE_SESSION = (
@@ -103,6 +108,7 @@ class Writes:
         ]
         self._new_calls = [_call_row(session, change, step.at) for change in step.changes if change.new]
         self._moves = _last_moves(step)
+        self._taken = [_taken(session, change.leg) for change in step.changes if _for_destination(change)]
         self._timers = step.timers
         self._lines = [
             {
@@ -176,6 +182,7 @@ class Writes:
         later(connection, streams.INSERT_STREAM, self._streams)
         later(connection, streams.END_STREAM, self._ended_streams)
         later(connection, UPDATE_CALL, self._moves)
+        later(connection, TAKEN, self._taken)
         self._write_timers(connection)
 
     def _write_timers(self, connection: Connection) -> None:
@@ -216,6 +223,23 @@ def _call_row(session: CallSession, change: Change, at: float) -> dict[str, Any]
         "queue_time": round(max(0.0, session.departure.due_at - at) * 1000) if session.departure else 0,
         "date_created": at,
         "date_updated": at,
+    }
+
+
+def _for_destination(change: Change) -> bool:
+    """A client took the call for a name that is not its own."""
+    leg = change.leg
+    other = leg.identity and leg.to != f"client:{leg.identity}"
+    return leg.outbound and leg.status is Status.IN_PROGRESS and bool(other or leg.client_account)
+
+
+def _taken(session: CallSession, leg: Leg) -> dict[str, Any]:
+    """The row says who took it; an account that did sees it, too (PR-61)."""
+    return {
+        "its_account": session.account_sid,
+        "its_call": leg.call_sid,
+        "identity": leg.identity,
+        "taken_by": leg.client_account or None,
     }
 
 

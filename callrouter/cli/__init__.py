@@ -1,7 +1,8 @@
 """The command line: `callrouter NOUN VERB`, one file per noun.
 
-It works on the database directly, so the servers need not run. Exit codes: 0 done; 1 refused or not found, with
-the reason in one line on standard error; 2 wrong usage. `--json` prints the same facts in a stable shape.
+It works on the database directly, so the servers need not run; only who is there, the presence server alone knows.
+Exit codes: 0 done; 1 refused or not found, with the reason in one line on standard error; 2 wrong usage. `--json`
+prints the same facts in a stable shape.
 """
 
 import click
@@ -16,15 +17,20 @@ MODULES = {
     "callerid": "callerid",
     "calls": "calls",
     "carrier": "carrier",
+    "client": "client",
+    "contacts": "contacts",
     "db": "db",
     "demo": "demo",
+    "destination": "destination",
     "doctor": "doctor",
     "key": "key",
     "number": "number",
     "phone": "devices",
+    "presence": "presence",
     "run": "run",
     "settings": "settings",
     "simulate": "devices",
+    "status": "status",
     "token": "token",
     "up": "run",
 }

@@ -6,6 +6,8 @@ import click
 from sqlalchemy import Row, select
 
 from callrouter import models
+from callrouter.calls import decisions
+from callrouter.calls.decisions import DECISIONS
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.ladder import print_ladder
 from callrouter.cli.output import account_option, json_option, moment, print_many
@@ -59,8 +61,39 @@ def show(deployment: Deployment, sid: str, account_sid: str | None, as_json: boo
     print_ladder(fetch_ladder(deployment, deployment.account(account_sid).account_sid, sid), as_json)
 
 
+@calls.command()
+@click.argument("sid", metavar="CA…")
+@account_option
+@json_option
+@click.pass_obj
+def replay(deployment: Deployment, sid: str, account_sid: str | None, as_json: bool) -> None:
+    """Decides again whom each <Client> of a call rings, on what the presence server said then.
+
+    Exit status 1: this release would decide otherwise.
+    """
+    owner = deployment.account(account_sid).account_sid
+    rows = deployment.read(lambda c: c.execute(decisions.listed(owner, sid).order_by(DECISIONS.c.at)).all())
+    if not rows:
+        raise Missing(f"Decision on presence for call {sid}")
+    again = [(row, decisions.replayed(row)) for row in rows]
+    shown = [
+        {
+            "call_sid": row.call_sid,
+            "to": f"client:{row.name}",
+            "decided": row.outcome,
+            "again": decision.choice.outcome.value if decision else None,
+            "same": decision is None or decisions.same(row, decision),
+        }
+        for row, decision in again
+    ]
+    print_many(shown, ("call_sid", "to", "decided", "again", "same"), as_json)
+    if not all(one["same"] for one in shown):
+        raise SystemExit(1)
+
+
 def fetch_ladder(deployment: Deployment, account_sid: str, sid: str) -> dict[str, Any]:
-    """The call, its legs, its timeline and its notifications; of a leg, those of the whole call."""
+    """The call, its legs, its timeline, whom its clients' presence let ring, and its notifications; of a leg, those of
+    the whole call."""
 
     def read(connection: Any) -> dict[str, Any]:
         mine = select(models.Call.__table__).where(CALLS.account_sid == account_sid)
@@ -84,6 +117,10 @@ def fetch_ladder(deployment: Deployment, account_sid: str, sid: str) -> dict[str
                 {**_named(row, "source", "target", "summary", "detail"), "at": moment(row.at)}
                 for row in connection.execute(timeline.order_by(entries.position))
             ],
+            "presence": [
+                _decided(row)
+                for row in connection.execute(decisions.listed(account_sid, top).order_by(DECISIONS.c.at))
+            ],
             "notifications": [
                 {
                     **_named(row, "sid", "call_sid", "error_code", "message_text"),
@@ -95,6 +132,12 @@ def fetch_ladder(deployment: Deployment, account_sid: str, sid: str) -> dict[str
         }
 
     return deployment.read(read)
+
+
+def _decided(row: Row[Any]) -> dict[str, Any]:
+    what = ("call_sid", "name", "mode", "outcome", "as_of")
+    who = ("chosen_account", "chosen_client", "presence_version", "waves", "rung")
+    return {"at": moment(row.at), **_named(row, *what, *who), "skipped": decisions.not_rung(row)}
 
 
 def _shown(call: Row[Any]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def print_ladder(ladder: dict[str, Any], as_json: bool) -> None:
     if not console.is_terminal:
         console.width = WIDTH
     console.print(_timeline(ladder), _legs(ladder["legs"]))
+    if ladder["presence"]:
+        console.print(_presence(ladder["presence"]))
     for note in ladder["notifications"]:
         colour = "red" if note["level"] == "error" else "yellow"
         text = _safe(f"{note['error_code']} {note['message_text']}")
@@ -56,6 +58,25 @@ def _legs(legs: list[dict[str, Any]]) -> Table:
             leg["status"],
             leg["ended_because"] or "",
         )
+        table.add_row(*map(_safe, cells))
+    return table
+
+
+def _presence(decisions: list[dict[str, Any]]) -> Table:
+    """A row for each client that was looked up: which devices rang, and why others did not."""
+    table = Table(title="presence", title_justify="left", box=None, pad_edge=False)
+    for column in ("client", "outcome", "mode", "rung", "not rung"):
+        table.add_column(column, overflow="fold")
+    for one in decisions:
+        chosen = one["chosen_client"]
+        whose = one["name"] if chosen in (None, one["name"]) else f"{one['name']} ({chosen})"
+        rung = [device for wave in one["waves"] for device in wave if device in one["rung"]]
+        skipped = [
+            f"{'' if each['client'] == (chosen or one['name']) else each['client'] + '/'}"
+            f"{each['endpoint_id']}: {each['reason']}"
+            for each in one["skipped"]
+        ]
+        cells = (whose, one["outcome"], one["mode"], ", ".join(rung), ", ".join(skipped))
         table.add_row(*map(_safe, cells))
     return table
 

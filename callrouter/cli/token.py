@@ -8,6 +8,8 @@ from callrouter.directory import applications, keys
 from callrouter.directory.errors import Refused
 from callrouter.directory.keys import Key
 from callrouter.directory.tokens import access_token, newest_key
+from foundation import permissions
+from foundation.permissions import PermissionUnknown
 
 LONGEST_IDENTITY = 256
 LONGEST_LIFE = 86_400
@@ -23,6 +25,13 @@ def token() -> None:
 @click.option("--incoming/--no-incoming", default=True, help="Whether calls may come to it.")
 @click.option("--app", metavar="AP…", help="The application that runs when it places a call.")
 @click.option(
+    "--permission",
+    "permitted",
+    metavar="WORD",
+    multiple=True,
+    help="What it may do with presence, such as presence:read:list:sales; may be repeated.",
+)
+@click.option(
     "--ttl", type=click.IntRange(1, LONGEST_LIFE), default=3600, show_default=True, help="Seconds to live."
 )
 @click.option("--key", "key_sid", metavar="SK…", help="The key that signs it; by default the newest.")
@@ -34,14 +43,23 @@ def mint(
     identity: str,
     incoming: bool,
     app: str | None,
+    permitted: tuple[str, ...],
     ttl: int,
     key_sid: str | None,
     account_sid: str | None,
     as_json: bool,
 ) -> None:
-    """Prints an access token."""
+    """Prints an access token.
+
+    Words of --permission: presence:publish, presence:hidden, presence:read:SCOPE, presence:read:detail,
+    presence:connect:SCOPE, events:subscribe[:SCOPE], messages:send. SCOPE: self, account, list:NAME or prefix:TEXT.
+    """
     if not 1 <= len(identity) <= LONGEST_IDENTITY or not identity.isprintable() or " " in identity:
         raise Refused(31105, f"an identity has 1 to {LONGEST_IDENTITY} characters, none of them blank")
+    try:
+        permissions.parse(permitted, identity)
+    except PermissionUnknown as unknown:
+        raise Refused(20106, str(unknown)) from unknown
     owner, now = deployment.account(account_sid).account_sid, int(deployment.now())
     if app is not None:
         deployment.read(lambda c: applications.fetch(c, owner, app))
@@ -52,6 +70,7 @@ def mint(
         identity=identity,
         incoming=incoming,
         application_sid=app,
+        permissions=permitted,
         ttl=ttl,
         now=now,
     )

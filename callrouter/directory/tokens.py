@@ -1,5 +1,6 @@
 """Access tokens for clients, exactly as Twilio's helper libraries make them (twilio-surface 6.1)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
@@ -20,16 +21,18 @@ def access_token(
     application_sid: str | None,
     ttl: int,
     now: int,
+    permissions: Sequence[str] = (),
 ) -> str:
-    """A token with a voice grant; `ttl` and `now` in seconds."""
+    """A token with a voice grant; `ttl` and `now` in seconds. `permissions`: words of `foundation.permissions`."""
     voice: dict[str, Any] = {}
     if incoming:
         voice["incoming"] = {"allow": True}
     if application_sid:
         voice["outgoing"] = {"application_sid": application_sid}
+    ours = {"callrouter": {"permissions": list(permissions)}} if permissions else {}
     claims = {
         "jti": f"{key.sid}-{now}",
-        "grants": {"voice": voice, "identity": identity},
+        "grants": {"voice": voice, "identity": identity, **ours},
         "iss": key.sid,
         "sub": key.account_sid,
         "nbf": now,

@@ -11,6 +11,7 @@ from callrouter.models.caller_id import OutgoingCallerId
 from callrouter.models.carrier import Carrier
 from callrouter.models.conference import Conference, Participant
 from callrouter.models.number import Application, PhoneNumber, PoolNumber
+from callrouter.models.presence_decision import PresenceDecision
 from callrouter.models.queue import Queue, QueueMember
 from callrouter.models.record import Delivery, Notification, TimelineEntry
 from callrouter.models.recording import Recording
@@ -35,6 +36,7 @@ __all__ = [
     "Participant",
     "PhoneNumber",
     "PoolNumber",
+    "PresenceDecision",
     "Queue",
     "QueueMember",
     "Recording",

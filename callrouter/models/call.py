@@ -15,6 +15,7 @@ class Call(Base):
         Index("uq_calls_carrier_id", "carrier", "carrier_call_id", unique=True),
         Index("ix_calls_list", "account_sid", "date_created", "sid"),
         Index("ix_calls_parent", "account_sid", "parent_call_sid"),
+        Index("ix_calls_taken", "taken_by", "date_created", "sid"),
     )
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
@@ -37,6 +38,8 @@ class Call(Base):
     carrier_call_id: Mapped[str | None] = mapped_column(String(128))
     identity: Mapped[str | None] = mapped_column(String(256))
     """the client on this leg"""
+    taken_by: Mapped[Sid | None]
+    """the account of the client that took it, when that is another than the call's (PR-61)"""
     ended_because: Mapped[Word | None]
     """why it ended, in our words; see callrouter.calls.status"""
     queue_time: Mapped[int] = mapped_column(default=0)

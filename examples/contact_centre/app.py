@@ -1,9 +1,9 @@
 """A contact centre: a menu by voice or keys, queues with hold music, agents in browsers, whispers, recordings,
 voicemail.
 
-It is written for Twilio, with Twilio's library, and knows nothing of callrouter. Its settings are environment
-variables: ACCOUNT_SID and AUTH_TOKEN, OUR_NUMBER (who calls the agents), PUBLIC_URL (where this app is reached),
-AGENTS ("sales=ann,bob support=carol"), and API_URL where the REST API is not Twilio's own.
+It is written for Twilio, with Twilio's library; of callrouter it knows only who of the agents is free (`team.py`). Its
+settings are environment variables: ACCOUNT_SID and AUTH_TOKEN, OUR_NUMBER (who calls the agents), PUBLIC_URL (where
+this app is reached), AGENTS ("sales=ann,bob support=carol"), and API_URL where the REST API is not Twilio's own.
 """
 
 import io
@@ -16,6 +16,8 @@ from collections import defaultdict
 from functools import cache
 
 from flask import Flask, Response, jsonify, request
+from team import free
+from team import team as team_pages
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
@@ -26,6 +28,7 @@ TEAMS = dict(team.split("=") for team in os.environ.get("AGENTS", "sales=ann sup
 KEYS = {str(number): team for number, team in enumerate(TEAMS, 1)}
 
 app = Flask(__name__, static_folder=None)
+app.register_blueprint(team_pages)
 voicemails: list[dict[str, str]] = []
 recordings: list[dict[str, str]] = []
 ringing: dict[str, set[str]] = defaultdict(set)
@@ -72,7 +75,7 @@ def menu() -> Response:
 
 @app.post("/chosen")
 def chosen() -> Response:
-    """Into the team's queue; meanwhile its agents are rung."""
+    """Into the team's queue; meanwhile its free agents are rung. Without any, at once to the voicemail."""
     said = request.form.get("SpeechResult", "").lower()
     team = KEYS.get(request.form.get("Digits", "")) or next((name for name in TEAMS if name in said), None)
     document = VoiceResponse()
@@ -80,8 +83,12 @@ def chosen() -> Response:
         document.say("Sorry, there is no such team.")
         document.redirect("/voice")
         return twiml(document)
+    agents = free(TEAMS[team].split(","))
+    if not agents:
+        document.redirect("/voicemail")
+        return twiml(document)
     caller = request.form["CallSid"]
-    threading.Thread(target=ring_agents, args=(team, caller), daemon=True).start()
+    threading.Thread(target=ring_agents, args=(team, agents, caller), daemon=True).start()
     document.enqueue(team, wait_url="/wait", action="/left-queue")
     return twiml(document)
 
@@ -145,10 +152,10 @@ def thanks() -> Response:
 # -- the agents
 
 
-def ring_agents(team: str, caller: str) -> None:
-    """All agents of the team at once; who answers takes the caller at the front of the queue."""
+def ring_agents(team: str, agents: list[str], caller: str) -> None:
+    """All of them at once; who answers takes the caller at the front of the team's queue."""
     with lock:  # nobody's end counts before all of them ring
-        for agent in TEAMS[team].split(","):
+        for agent in agents:
             try:
                 call = client().calls.create(
                     to=f"client:{agent}",

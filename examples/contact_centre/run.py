@@ -37,7 +37,7 @@ def set_up(env: Mapping[str, str]) -> dict[str, str]:
     """The account that the app is written for; answers the app's settings."""
     callrouter("db", "upgrade", env=env)
     account = callrouter("account", "create", "Contact centre", "--json", env=env)
-    callrouter("key", "create", "browsers", "--json", env=env)
+    key = callrouter("key", "create", "browsers", "--json", env=env)
     callrouter(
         "app", "create", "--name", "calls from pages", "--voice-url", f"{APP_URL}/voice", "--json", env=env
     )
@@ -50,6 +50,10 @@ def set_up(env: Mapping[str, str]) -> dict[str, str]:
         "OUR_NUMBER": NUMBER,
         "PUBLIC_URL": APP_URL,
         "API_URL": router(env),
+        "API_KEY": key["sid"],
+        "API_SECRET": key["secret"],
+        "PRESENCE_URL": f"http://{env.get('CALLROUTER_PRESENCE_BIND', '127.0.0.1:8081')}",
+        "PRESENCE_HOST": f"localhost:{env.get('CALLROUTER_SIGNAL_BIND', ':8443').rpartition(':')[2]}",
     }
 
 
@@ -94,6 +98,7 @@ def main() -> None:
             for team, agents in TEAMS.items():
                 for agent in agents.split(","):
                     print(f"  {team:8} {router(env)}/softphone?identity={agent}")
+                    print(f"  {'':8} {APP_URL}/team?identity={agent}    who is free, and the own status")
             print(
                 "Then call it, and say a team or press its key: from one more page (call any number there),"
             )

@@ -75,14 +75,28 @@ class Identity(Noun, content=IDENTITY):
 
 
 class Client(Callee, nests=(Identity, Parameter), content=IDENTITY):
-    """A registered client, by identity: the text, or the <Identity> child."""
+    """A registered client, by identity: the text, or the <Identity> child; or a destination, which stands for several.
+
+    Two attributes are callrouter's own, not Twilio's. ringMode: which of the client's devices ring: all of them at
+    once; or by the priority with which they registered, the highest first; or the most recently active first, one after
+    the other. ringEvery: for how many seconds each of these groups rings before the next one.
+    """
 
     client_notification_url: str | None = attribute(URL, default=None, code=11100, acts=False)
+    ring_mode: str = attribute(choice("all", "priority", "recent"), default="all")
+    ring_every: int = attribute(seconds(5, 60), default=15)
 
     def target(self) -> ClientTarget | None:
         names = [child.text for child in self.children if isinstance(child, Identity)]
         identity = names[0] if names else self.text
-        return ClientTarget(identity=identity, parameters=parameters(self)) if identity else None
+        if not identity:
+            return None
+        return ClientTarget(
+            identity=identity,
+            parameters=parameters(self),
+            ring_mode=self.ring_mode,
+            ring_every=self.ring_every,
+        )
 
 
 class Conference(Noun, content=text(128), content_code=13237):

@@ -13,6 +13,7 @@ from foundation.webserver.errors import ApiError, error_body
 from presence import fields
 from presence.access import Access
 from presence.directory import Directory
+from presence.faults import CallerFault
 from presence.identity import is_client_name
 from presence.refusals import AccessRefused, Refusal
 from presence.registration import StaleVersion
@@ -56,14 +57,19 @@ def handle_refusals(app: Flask) -> None:
     """Faults of clients and of accounts' servers, as JSON with their codes (PR-4)."""
 
     @app.errorhandler(AccessRefused)
-    def refused(error: AccessRefused) -> tuple[Response, int]:
+    def refused(error: AccessRefused) -> tuple[Response, int, dict[str, str]]:
         codes = error.codes
         message = f"Refused: {error.message} ({codes.signal})."
-        return jsonify(error_body(codes.status, codes.rest, message)), codes.status
+        wait = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return jsonify(error_body(codes.status, codes.rest, message)), codes.status, wait
 
     @app.errorhandler(StaleVersion)
     def stale(error: StaleVersion) -> tuple[Response, int]:
         return jsonify(error_body(409, 20409, f"Refused: {error}.")), 409
+
+    @app.errorhandler(CallerFault)
+    def fault(error: CallerFault) -> tuple[Response, int]:
+        return jsonify(error_body(error.status, error.code, str(error))), error.status
 
     @app.errorhandler(StatusUnknown)
     def unknown(error: StatusUnknown) -> tuple[Response, int]:

@@ -35,6 +35,7 @@ class Call:
     ufrag: str = ""
     socket: Socket | None = None
     over: bool = False
+    stored: bool = False
     grace: asyncio.TimerHandle | None = None
     frame_ids: deque[str] = field(default_factory=lambda: deque(maxlen=FRAME_IDS))
 

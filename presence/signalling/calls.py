@@ -1,8 +1,8 @@
 """Calls that belong to a client: bound to an identity, and to the socket of the device that has the audio.
 
-A socket may go away and come back without the audio noticing (voice-sdk-protocol 6). So a call outlives its socket for
-a grace; in that time a device re-attaches with the reconnect token that we signed for (call, account, identity). Every
-message about a call is acted on only when it comes from the identity that owns the call.
+A call outlives its socket for a grace (`book`); in that time a device re-attaches with the reconnect token that we
+signed for (call, account, identity). Every message about a call is acted on only when it comes from the identity that
+owns the call.
 """
 
 import asyncio
@@ -10,96 +10,34 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-import structlog
-from sqlalchemy.exc import OperationalError
-
-from foundation.clock import Clock
-from foundation.db import DatabaseOverloaded
 from foundation.failpoints import failpoint
 from foundation.keys import Keys, TokenRefused
-from presence.registration import Endpoint
 from presence.router_link import RouterAnswer, RouterUnreachable
 from presence.signalling import frames
+from presence.signalling.book import Book
 from presence.signalling.call import Call, Handed
 from presence.signalling.lanes import Lanes
-from presence.signalling.ledger import BoundCall, Ledger
+from presence.signalling.moves import Moves
 from presence.signalling.socket import Socket
 from presence.signalling.teller import Teller
-
-log = structlog.get_logger(__name__)
 
 MOST = 10  # calls of one socket at once
 RECONNECT = "reconnect"
 RECONNECT_LIFE = 86_400 + 3_600  # seconds; calls end after a day
 OVER = 31209
-STORE_SECONDS = 2.0
 
 
 class Calls:
-    """All calls of this node that belong to a client."""
+    """What clients and the router say in the calls of this node."""
 
-    def __init__(
-        self, keys: Keys, ledger: Ledger, lanes: Lanes, teller: Teller, clock: Clock, grace: float
-    ) -> None:
-        self._keys, self._ledger, self._lanes, self._teller = keys, ledger, lanes, teller
-        self._clock = clock
-        self._grace = grace
-        self._calls: dict[tuple[str, str], Call] = {}
-        self._temporary: dict[tuple[str, str, str], Call] = {}
-        self._away: set[Call] = set()
+    def __init__(self, keys: Keys, book: Book, moves: Moves, lanes: Lanes, teller: Teller) -> None:
+        self._keys, self._book, self._moves = keys, book, moves
+        self._lanes, self._teller = lanes, teller
         self.taken_over: Callable[[str, str, Socket], None] = lambda _account, _call, _socket: None
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def find(self, socket: Socket, call_sid: str, *, bound: bool = False) -> Call | None:
-        """The call of this identity by its SID or its temporary one; `bound`: only if it is this socket's."""
-        grant = socket.grant
-        call = self._calls.get((grant.account_sid, call_sid)) or self._temporary.get(
-            (grant.account_sid, grant.identity, call_sid)
-        )
-        if call is None or call.client != grant.identity or (bound and call.socket is not socket):
-            return None
-        return call
 
     def reconnect_token(self, account_sid: str, client: str, call_sid: str, ufrag: str = "") -> str:
         claims = {"call": call_sid, "account": account_sid, "identity": client, "ufrag": ufrag}
         return self._keys.sign(RECONNECT, claims)
-
-    async def bind(self, socket: Socket, call_sid: str, ufrag: str, *, incoming: bool) -> Call:
-        """The call belongs to this socket's device from now on; stored before anybody acts on it."""
-        grant = socket.grant
-        call = self._calls.get((grant.account_sid, call_sid)) or Call(
-            account_sid=grant.account_sid,
-            client=grant.identity,
-            endpoint_id=socket.endpoint_id,
-            incoming=incoming,
-            lane=call_sid,
-            call_sid=call_sid,
-        )
-        call.ufrag, call.endpoint_id = ufrag, socket.endpoint_id
-        await self._keep(call)
-        self._attach(call, socket)
-        return call
-
-    def waiting_for(self, endpoint: Endpoint) -> bool:
-        """Whether a call of this endpoint, which is away, waits for it."""
-        whose = (endpoint.account_sid, endpoint.client, endpoint.endpoint_id)
-        return any(call.whose == whose for call in self._away)
-
-    def restore(self) -> None:
-        """Calls from before our start: their devices have the grace to come back."""
-        for bound in self._ledger.bound():
-            call = Call(**vars(bound), lane=bound.call_sid)
-            self._calls[call.account_sid, call.call_sid] = call
-            self._wait_for(call, self._grace)
-
-    def lost(self, socket: Socket) -> None:
-        """The socket is gone; its calls wait for the device."""
-        for call in list(socket.calls):
-            socket.calls.discard(call)
-            call.socket = None
-            self._wait_for(call, max(self._grace, socket.grace))
 
     # What the router says
 
@@ -120,7 +58,7 @@ class Calls:
             if frame_id is not None:
                 call.frame_ids.append(frame_id)
         if kind in ("hangup", "cancel"):
-            self._forget(call)
+            self._book.forget(call)
         failpoint(f"frame.{kind}.after")
         return Handed.AWAY if socket is None else Handed.OVER
 
@@ -128,10 +66,8 @@ class Calls:
         """The call; when its making is under way, that is waited for: the router may speak before we know its SID."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        while (call := self._calls.get((account_sid, call_sid))) is None:
-            dialling = [one for one in self._temporary.values() if one.account_sid == account_sid]
-            unknown = [one for one in dialling if (account_sid, one.call_sid) not in self._calls]
-            lanes = {call_sid, *(one.lane for one in unknown)}
+        while (call := self._book.get(account_sid, call_sid)) is None:
+            lanes = {call_sid, *(one.lane for one in self._book.nameless(account_sid))}
             under_way = [task for lane in lanes if (task := self._lanes.running(lane))]
             left = deadline - loop.time()
             if not under_way or left <= 0:
@@ -169,29 +105,28 @@ class Calls:
     def dial(self, socket: Socket, frame: frames.NewCall) -> None:
         """An outgoing call: the application that the token names decides what happens (PR-65)."""
         grant = socket.grant
-        key = (grant.account_sid, grant.identity, frame.call_sid)
-        if key in self._temporary:
-            return  # the same frame again
-        if len(socket.calls) >= MOST:
-            socket.send(frames.hangup(frame.call_sid, 31206, f"a device has {MOST} calls at most"))
-            return
         call = Call(
             account_sid=grant.account_sid,
             client=grant.identity,
             endpoint_id=socket.endpoint_id,
             incoming=False,
-            lane=":".join(key),
+            lane=":".join((grant.account_sid, grant.identity, frame.call_sid)),
             temporary_sid=frame.call_sid,
             ufrag=frames.ufrag(frame.sdp),
             socket=socket,
         )
-        self._temporary[key] = call
+        if self._book.dialling(call):
+            return  # the same frame again
+        if len(socket.calls) >= MOST:
+            socket.send(frames.hangup(frame.call_sid, 31206, f"a device has {MOST} calls at most"))
+            return
+        self._book.dial(call)
         socket.calls.add(call)
         self._lanes.put(call.lane, lambda: self._dial(call, frame, grant.application_sid, dict(grant.params)))
 
     def hang_up(self, socket: Socket, frame: frames.Hangup) -> bool:
         """False when the identity has no such call."""
-        call = self.find(socket, frame.call_sid)
+        call = self._book.find(socket, frame.call_sid)
         return call is not None and self._lanes.put(call.lane, lambda: self._hang_up(call, frame.message))
 
     def digits(self, socket: Socket, frame: frames.Dtmf) -> None:
@@ -211,7 +146,7 @@ class Calls:
 
     def restart(self, socket: Socket, frame: frames.Reinvite) -> None:
         """The device's audio path has died and it offers a new one."""
-        call = self.find(socket, frame.call_sid)
+        call = self._book.find(socket, frame.call_sid)
         if call is None or not self._lanes.put(call.lane, lambda: self._restart(call, frame)):
             socket.send(frames.hangup(frame.call_sid, OVER, "the call is over"))
 
@@ -226,7 +161,7 @@ class Calls:
         if owner != (frame.call_sid, grant.account_sid, grant.identity):
             socket.send(frames.hangup(frame.call_sid, OVER, "the reconnect token is not for this call"))
             return
-        call = self._calls.get((grant.account_sid, frame.call_sid))
+        call = self._book.get(grant.account_sid, frame.call_sid)
         lane = call.lane if call else frame.call_sid
         known = str(claims.get("ufrag", ""))
         if not self._lanes.put(lane, lambda: self._reattach(socket, frame, known)):
@@ -252,20 +187,20 @@ class Calls:
         call_sid = answer.body.get("call_sid")
         if answer.ok and isinstance(call_sid, str) and frames.CALL_SID.match(call_sid):
             call.call_sid = call_sid
-            await self._keep(call)
+            await self._book.keep(call)
         else:
             call.send(frames.hangup(call.temporary_sid, answer.code(31005), answer.message))
-            self._forget(call)
+            self._book.forget(call)
 
     async def _hang_up(self, call: Call, message: str) -> None:
         if call.over:
             return
-        self._forget(call)
+        self._book.forget(call)
         more = {"message": message} if message else {}
         await self._teller.insist("hangup", *call.whose, call_sid=call.call_sid, **more)
 
     def _pass_on(self, socket: Socket, call_sid: str, type: str, event_sid: str = "", **further: Any) -> None:
-        call = self.find(socket, call_sid)
+        call = self._book.find(socket, call_sid)
         if call is None:
             socket.send(frames.error(31404, "there is no such call", call_sid, event_sid))
         elif not self._lanes.put(call.lane, lambda: self._tell(call, socket, type, event_sid, further)):
@@ -296,17 +231,21 @@ class Calls:
         sdp = answer.body.get("sdp")
         if answer.ok and isinstance(sdp, str):
             call.ufrag = frames.ufrag(frame.sdp)
-            await self._keep(call)
+            await self._book.keep(call)
             call.send(frames.answer(call.call_sid, self._token(call), sdp))
         else:
             call.send(frames.hangup(call.call_sid, answer.code(OVER), answer.message))
-            self._forget(call)
+            self._book.forget(call)
 
     async def _reattach(self, socket: Socket, frame: frames.Reattach, known: str) -> None:
         grant = socket.grant
-        call = self.find(socket, frame.call_sid)
-        if call is not None:
-            known = call.ufrag
+        call, holder, theirs = self._book.find(socket, frame.call_sid), "", None
+        if call is None:
+            theirs, holder = await self._moves.call(grant, frame.call_sid)
+            if theirs is not None and not holder:
+                call = self._book.expect(theirs)
+        if found := call or theirs:
+            known = found.ufrag
         moved = not known or frames.ufrag(frame.sdp) != known
         whose = (grant.account_sid, grant.identity, socket.endpoint_id)
         try:
@@ -315,84 +254,25 @@ class Calls:
             )
         except RouterUnreachable:
             # The audio of a device that only lost its signalling is well: do not end the call for the router's absence.
-            alive = call is not None and not moved
+            alive = found is not None and not moved
             answer = RouterAnswer(status=200 if alive else 504, body={"message": "the router is not there"})
         sdp = answer.body.get("sdp")
         if not answer.ok or (moved and not isinstance(sdp, str)):
             socket.send(frames.hangup(frame.call_sid, answer.code(OVER), answer.message))
             if call is not None and not answer.unsure:
-                self._forget(call)
+                self._book.forget(call)
             return
         before = call.socket if call else None
         if moved and before is not None and before is not socket:
             before.send(frames.cancel(frame.call_sid))
-        call = await self.bind(
-            socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=call is None or call.incoming
+        call = await self._book.bind(
+            socket, frame.call_sid, frames.ufrag(frame.sdp), incoming=found is None or found.incoming
         )
+        if theirs is not None and holder:
+            self._moves.took(holder, theirs, cancel=moved)
         if moved:
             self.taken_over(grant.account_sid, frame.call_sid, socket)
         socket.send(frames.answer(frame.call_sid, self._token(call), sdp if moved else None))
 
-    # The book of calls
-
     def _token(self, call: Call) -> str:
         return self.reconnect_token(call.account_sid, call.client, call.call_sid, call.ufrag)
-
-    def _attach(self, call: Call, socket: Socket) -> None:
-        if call.socket is not None:
-            call.socket.calls.discard(call)
-        self._stop_waiting(call)
-        call.socket = socket if socket.open else None
-        if call.socket is None:
-            self._wait_for(call, self._grace)
-        else:
-            socket.calls.add(call)
-
-    async def _keep(self, call: Call) -> None:
-        bound = BoundCall(
-            account_sid=call.account_sid,
-            call_sid=call.call_sid,
-            client=call.client,
-            endpoint_id=call.endpoint_id,
-            incoming=call.incoming,
-            ufrag=call.ufrag,
-        )
-        failpoint("bound.before-commit")
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                await asyncio.wrap_future(self._ledger.bind(bound, self._clock().timestamp()))
-        except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
-            # The call itself is well; only after our restart would its device have to negotiate anew.
-            log.error("a call's owner was not stored", call_sid=call.call_sid, error=str(error))
-        failpoint("bound.after-commit")
-        self._calls[call.account_sid, call.call_sid] = call
-
-    def _wait_for(self, call: Call, seconds: float) -> None:
-        if call.grace is None and not call.over:
-            self._away.add(call)
-            call.grace = asyncio.get_running_loop().call_later(seconds, self._give_up, call)
-
-    def _stop_waiting(self, call: Call) -> None:
-        self._away.discard(call)
-        if call.grace is not None:
-            call.grace.cancel()
-            call.grace = None
-
-    def _give_up(self, call: Call) -> None:
-        self._lanes.put(call.lane, lambda: self._detach(call))
-
-    async def _detach(self, call: Call) -> None:
-        if call.over or call.socket is not None:
-            return
-        self._forget(call)
-        await self._teller.insist("detached", *call.whose, call_sid=call.call_sid)
-
-    def _forget(self, call: Call) -> None:
-        call.over = True
-        self._stop_waiting(call)
-        if call.socket is not None:
-            call.socket.calls.discard(call)
-        if call.call_sid:
-            self._calls.pop((call.account_sid, call.call_sid), None)
-            self._ledger.unbind(call.account_sid, call.call_sid, self._clock().timestamp())
-        self._temporary.pop((call.account_sid, call.client, call.temporary_sid), None)

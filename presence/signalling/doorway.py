@@ -1,12 +1,11 @@
 """The way from Flask's threads to the gateway's event loop, with a bound on every wait."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError
 from typing import Any, Protocol, TypeVar
 
 from foundation.webserver.errors import ApiError
-from presence.refusals import Refusal
 from presence.registration import Endpoint
 from presence.signalling.call import Handed
 from presence.signalling.gateway import Gateway
@@ -20,25 +19,29 @@ WAIT = 5.0
 class Door(Protocol):
     """What the API needs of signalling."""
 
-    def ring(self, invite: Invite) -> Rung: ...
+    @property
+    def here(self) -> "Doorway":
+        """The door to this node's sockets alone, for what other nodes pass on."""
+
+    def ring(self, invite: Invite, busy: tuple[str, ...] = ()) -> Rung: ...
 
     def cancel(self, account_sid: str, call_sid: str) -> None: ...
 
     def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed: ...
 
-    def dropped(self, endpoints: Iterable[Endpoint]) -> None: ...
+    def renew(self, account_sid: str, call_sids: Iterable[str], now: float) -> list[str]: ...
 
-    def revoke(self, refusal: Refusal, *, account_sid: str | None, key_sid: str | None) -> None: ...
+    def dropped(self, endpoints: Iterable[Endpoint]) -> None: ...
 
 
 class Doorway:
-    """The `Door` of a gateway that runs on another thread's loop."""
+    """The door to the gateway of this node, which runs on another thread's loop."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         self._gateway, self._loop = gateway, loop
 
-    def ring(self, invite: Invite) -> Rung:
-        return self._wait(self._gateway.ringing.ring(invite))
+    def ring(self, invite: Invite, busy: tuple[str, ...] = ()) -> Rung:
+        return self._wait(self._gateway.ringing.ring(invite, busy))
 
     def cancel(self, account_sid: str, call_sid: str) -> None:
         self._wait(self._gateway.ringing.cancel(account_sid, call_sid))
@@ -46,14 +49,34 @@ class Doorway:
     def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed:
         return self._wait(self._gateway.frame(account_sid, call_sid, frame))
 
+    def renew(self, account_sid: str, call_sids: Iterable[str], now: float) -> list[str]:
+        return self._gateway.ledger.renew(account_sid, call_sids, now).result(WAIT)
+
+    # What other nodes say
+
+    def heard(self, account_sid: str, call_sid: str, state: str, out: Mapping[str, float]) -> None:
+        """How an invite ended, or who fell out of it."""
+        self._loop.call_soon_threadsafe(self._gateway.ringing.hear, account_sid, call_sid, state, out)
+
+    def device_moved(self, account_sid: str, client: str, token_digest: str, agent: str) -> str:
+        """Gives up the device that a connection to another node is; its endpoint id, or nothing."""
+
+        async def hand_over() -> str:
+            return self._gateway.registrar.hand_over((account_sid, client), token_digest, agent)
+
+        return self._wait(hand_over())
+
+    def call_moved(self, account_sid: str, call_sid: str, *, taken: bool, cancel: bool) -> bool:
+        """Gives up a call whose device is at another node; whether its device has a socket here and it stays."""
+
+        async def hand_over() -> bool:
+            return self._gateway.book.hand_over(account_sid, call_sid, taken=taken, cancel=cancel)
+
+        return self._wait(hand_over())
+
     def dropped(self, endpoints: Iterable[Endpoint]) -> None:
         if gone := tuple(endpoints):
             self._loop.call_soon_threadsafe(self._gateway.registrar.drop, gone)
-
-    def revoke(self, refusal: Refusal, *, account_sid: str | None, key_sid: str | None) -> None:
-        self._loop.call_soon_threadsafe(
-            lambda: self._gateway.revoke(refusal, account_sid=account_sid, key_sid=key_sid)
-        )
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -1,7 +1,13 @@
 """The frames of the Voice SDK's signalling protocol: the client's nine messages parsed, ours built.
 
 Text frames of one JSON object `{"type", "payload", "version"}`; a frame that is exactly a newline is a heartbeat
-(voice-sdk-protocol 2 to 4).
+(voice-sdk-protocol 2 to 4). Beyond the SDK, which never sends them and ignores what it does not know, a client may
+follow others and say how it is itself (PR-40, PR-20):
+
+    client: subscribe {id, clients | list | prefix | everyone, view?, detail?, cursor?, legacy?}, unsubscribe {id},
+            status {status, note}
+
+What is sent for it is in `presence_frames`.
 """
 
 import json
@@ -14,6 +20,7 @@ HEARTBEAT = "\n"
 PARAMS_LIMIT = 4_000  # bytes; the SDK's own limit is 800 a parameter set, apps in the field send more
 CONTENT_LIMIT = 10_000  # bytes of a call message
 MESSAGE_TYPE = "user-defined-message"
+ID_LIMIT, STATUS_LIMIT, NOTE_LIMIT = 64, 64, 256  # characters
 
 CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 TEMPORARY_SID = re.compile(r"TJS[0-9A-Za-z-]{1,64}\Z")
@@ -97,17 +104,52 @@ class CallMessage:
 
 
 CallFrame = NewCall | Reattach | Answer | Reject | Hangup | Reinvite | Dtmf | CallMessage
-ClientFrame = Listen | Register | CallFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscribe:
+    """Follow clients; `wanted` says whom, as the body of a query does. `legacy`: as twilio.js was told."""
+
+    id: str
+    wanted: dict[str, Any]
+    cursor: int | None = None
+    legacy: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsubscribe:
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetStatus:
+    """The client's own status, for all its devices; none of its own when empty."""
+
+    status: str
+    note: str
+
+
+PresenceFrame = Subscribe | Unsubscribe | SetStatus
+ClientFrame = Listen | Register | CallFrame | PresenceFrame
 
 
 class FrameRefused(Exception):
     """The client's frame breaks the protocol; `frame` is the answer that says so."""
 
     def __init__(
-        self, code: int, message: str, call_sid: str = "", *, event_sid: str = "", ends: bool = False
+        self,
+        code: int,
+        message: str,
+        call_sid: str = "",
+        *,
+        event_sid: str = "",
+        ends: bool = False,
+        id: str = "",
     ):
         super().__init__(message)
-        self.frame = hangup(call_sid, code, message) if ends else error(code, message, call_sid, event_sid)
+        self.frame = (
+            hangup(call_sid, code, message) if ends else error(code, message, call_sid, event_sid, id=id)
+        )
 
 
 def parse(text: str) -> ClientFrame | None:
@@ -202,6 +244,41 @@ def _message(payload: dict[str, Any]) -> CallMessage:
     )
 
 
+def _subscribe(payload: dict[str, Any]) -> Subscribe:
+    mine, cursor = _id(payload), payload.get("cursor")
+    if cursor is not None and (type(cursor) is not int or not 0 <= cursor < 2**62):
+        raise FrameRefused(31100, "cursor takes the as_of of an earlier message", id=mine)
+    wanted = {name: value for name, value in payload.items() if name not in ("id", "cursor", "legacy")}
+    return Subscribe(id=mine, wanted=wanted, cursor=cursor, legacy=payload.get("legacy") is True)
+
+
+def _unsubscribe(payload: dict[str, Any]) -> Unsubscribe:
+    return Unsubscribe(id=_id(payload))
+
+
+def _status(payload: dict[str, Any]) -> SetStatus:
+    status, note = payload.get("status", ""), payload.get("note") or ""
+    if status is not None and not _is_text(status, STATUS_LIMIT):
+        raise FrameRefused(31100, "status takes the name of a status, or null for none of your own")
+    if note and not _is_text(note, NOTE_LIMIT):
+        raise FrameRefused(31100, f"note takes text of at most {NOTE_LIMIT} characters")
+    return SetStatus(status=status or "", note=note)
+
+
+def _id(payload: dict[str, Any]) -> str:
+    mine = payload.get("id")
+    if not _is_text(mine, ID_LIMIT):
+        raise FrameRefused(31100, f"id is missing or no text of at most {ID_LIMIT} characters")
+    return str(mine)
+
+
+def _is_text(value: object, limit: int) -> bool:
+    """Text that any database can keep; json.loads lets lone surrogates pass."""
+    if not isinstance(value, str) or not 0 < len(value) <= limit or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _call_sid(payload: dict[str, Any], *, temporary: bool = False) -> str:
     call_sid = payload.get("callsid")
     good = isinstance(call_sid, str) and CALL_SID.match(call_sid)
@@ -227,6 +304,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], ClientFrame]] = {
     "reinvite": _reinvite,
     "dtmf": _dtmf,
     "message": _message,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "status": _status,
 }
 
 
@@ -285,13 +365,21 @@ def hangup(call_sid: str, code: int | None = None, message: str | None = None) -
 
 
 def error(
-    code: int, message: str, call_sid: str = "", event_sid: str = "", retry_after: float | None = None
+    code: int,
+    message: str,
+    call_sid: str = "",
+    event_sid: str = "",
+    retry_after: float | None = None,
+    *,
+    id: str = "",
 ) -> str:
-    """Tells the app of an error; it ends no call."""
+    """Tells the app of an error; it ends no call. `id`: of the subscription that it is about."""
     fault = {"code": code, "message": message}
     if retry_after is not None:
         fault["retryAfter"] = retry_after
-    return _frame("error", error=fault, callsid=call_sid or None, voiceeventsid=event_sid or None)
+    return _frame(
+        "error", error=fault, callsid=call_sid or None, voiceeventsid=event_sid or None, id=id or None
+    )
 
 
 def message(call_sid: str, content: Any, content_type: str, message_type: str, event_sid: str) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import Gauge
@@ -18,14 +18,30 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.bridge import Receive, Scope, Send
 from presence.directory import Directory
+from presence.limits import RefusalLimit
+from presence.neighbours import Neighbours
 from presence.refusals import AccessRefused, Refusal
 from presence.router_link import RouterLink
 from presence.signalling import frames
+from presence.signalling.book import Book
 from presence.signalling.call import Handed
 from presence.signalling.calls import Calls
+from presence.signalling.holdings import Holdings
 from presence.signalling.lanes import Lanes
 from presence.signalling.ledger import Ledger
-from presence.signalling.protocol import Action, Close, Connection, Delist, Enlist, Perform, Verify
+from presence.signalling.membership import Membership
+from presence.signalling.moves import Moves
+from presence.signalling.protocol import (
+    Action,
+    Close,
+    Connection,
+    Delist,
+    Enlist,
+    Perform,
+    Unwatch,
+    Verify,
+    Watch,
+)
 from presence.signalling.protocol import Send as SendFrame
 from presence.signalling.registrar import Registrar
 from presence.signalling.ringing import Ringing
@@ -34,6 +50,9 @@ from presence.signalling.socket import Socket
 from presence.signalling.teller import Teller
 from presence.store import Store
 from presence.tokens import Grant, verify
+
+if TYPE_CHECKING:
+    from presence.signalling.watching import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -55,32 +74,55 @@ class Gateway:
         directory: Directory,
         link: RouterLink,
         clock: Clock,
-        node: str,
+        neighbours: Neighbours,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
+        limit: RefusalLimit | None = None,
+        *,
+        watching: "Watching",
     ) -> None:
-        self._settings, self._directory, self._clock, self._node = settings, directory, clock, node
+        self._limit = limit or RefusalLimit(settings.refusals_per_second)
+        self._settings, self._directory, self._clock = settings, directory, clock
+        self._node = neighbours.nodes.name
         self._new_id = new_id
         self._sockets: set[Socket] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self._draining = self._closed = False
         self._verifiers = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="tokens")
+        self._watching = watching
         self._lanes = Lanes()
-        self._ledger = Ledger(store, node)
+        self.ledger = Ledger(store, self._node)
+        self.holdings = Holdings(store, self.ledger, neighbours.nodes)
         teller = Teller(link, clock, new_id)
         grace = settings.answer_grace
         self._roster = Roster()
+        moves = Moves(self.holdings, self.ledger, neighbours, clock)
         self.registrar = Registrar(
-            store, self._roster, clock, node, ttl=settings.registration_ttl, grace=grace
+            store,
+            self.holdings,
+            moves,
+            self._roster,
+            clock,
+            self._node,
+            ttl=settings.registration_ttl,
+            grace=grace,
         )
-        self.calls = Calls(keys, self._ledger, self._lanes, teller, clock, grace)
-        self.ringing = Ringing(self._roster, self.calls, self._ledger, self._lanes, teller, clock)
-        self.registrar.departed = self.ringing.departed
-
-    async def start(self) -> None:
-        """Takes up what an earlier life of this node left; call it before serving."""
-        await self.registrar.restore()
-        self.calls.restore()
-        self.ringing.restore()
+        self.book = Book(self.ledger, self._lanes, teller, clock, grace)
+        self.calls = Calls(keys, self.book, moves, self._lanes, teller)
+        self.ringing = Ringing(
+            self._roster, self.book, self.calls, self.ledger, self._lanes, teller, clock, neighbours
+        )
+        self.registrar.departed, self.registrar.arrived = self.ringing.departed, self.ringing.follow
+        self.registrar.informed = self._hear_of_revocations
+        self.membership = Membership(
+            neighbours.nodes,
+            self.holdings,
+            self.ledger,
+            self.registrar,
+            self.book,
+            self.ringing,
+            lambda: clock().timestamp(),
+            self.admit,
+        )
 
     async def sweep_forever(self) -> None:
         """Once a second: heartbeats are stored and what has expired ends. Never dies of a database that is away."""
@@ -88,7 +130,7 @@ class Gateway:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.registrar.sweep()
-                await asyncio.wrap_future(self._ledger.sweep(self._clock().timestamp()))
+                await asyncio.wrap_future(self.ledger.sweep(self._clock().timestamp()))
             except Exception as error:
                 log.warning("the sweep failed; the next one follows", error=repr(error))
 
@@ -105,6 +147,13 @@ class Gateway:
             log.warning("the last heartbeats were not stored", error=repr(error))
         self._verifiers.shutdown(wait=False, cancel_futures=True)
 
+    def admit(self, welcome: bool) -> None:
+        """Takes clients, or sends all away and forgets their sockets as if they had never been."""
+        self._closed = not welcome
+        for socket in [] if welcome else list(self._sockets):
+            self._forget(socket)
+            socket.close(1001, "going away")
+
     async def frame(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed:
         """Hands what the router says to the call's socket."""
         handed = await self.calls.frame(account_sid, call_sid, frame)
@@ -112,21 +161,26 @@ class Gateway:
             await self.ringing.over(account_sid, call_sid)
         return handed
 
-    def revoke(self, refusal: Refusal, *, account_sid: str | None = None, key_sid: str | None = None) -> None:
-        """An account or key is not valid any more: its sockets go offline, their calls stay the router's matter."""
+    def revoke_where(self, refusal: Refusal, gone: Callable[[Grant], bool]) -> None:
+        """The grants that match are over: their sockets go offline and their streams end, their calls stay the router's
+        matter (PR-7)."""
         for socket in list(self._sockets):
             grant = socket.connection.grant
-            if grant and (grant.account_sid == account_sid or grant.key_sid == key_sid):
+            if grant and gone(grant):
                 self._do_now(socket, socket.connection.revoked(refusal))
+        self._watching.feed.end_where(refusal, gone)
+
+    async def _hear_of_revocations(self) -> None:
+        await self._directory.revocations.look(self.revoke_where, self._clock().timestamp())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        if self._draining or len(self._sockets) >= MOST_SOCKETS or not self._welcome(scope):
+        if self._draining or self._closed or len(self._sockets) >= MOST_SOCKETS or not self._welcome(scope):
             await send({"type": "websocket.close"})  # before accept: answered with HTTP 403
             return
         await send({"type": "websocket.accept"})
         connection = Connection(asyncio.get_running_loop().time())
-        socket = Socket(send, connection, self._new_id(), _edge(scope))
+        socket = Socket(send, connection, self._new_id(), _edge(scope), (scope.get("client") or ("",))[0])
         socket.reader = asyncio.current_task()
         self._sockets.add(socket)
         SOCKETS.inc()
@@ -156,7 +210,8 @@ class Gateway:
                 socket.close(1003, "text frames only")
                 return False
             await self._do(socket, socket.connection.receive(text, now()))
-            await socket.flushed()  # who asks faster than it reads waits
+            if socket.behind:
+                await socket.flushed()
             if not socket.open:
                 return False
 
@@ -174,6 +229,8 @@ class Gateway:
                 await self.registrar.unregister(socket)
             elif isinstance(action, Perform):
                 self._perform(socket, action.frame)
+            elif isinstance(action, Watch):
+                self._watching.perform(socket, action.frame)
             else:
                 self._do_now(socket, [action])
 
@@ -185,18 +242,24 @@ class Gateway:
             elif isinstance(action, Close):
                 socket.close(action.code, action.reason)
                 self._lost(socket, clean=False)
+            elif isinstance(action, Unwatch):
+                self._watching.end(socket, action.refusal)
             elif isinstance(action, Delist):
                 ending = asyncio.get_running_loop().create_task(self.registrar.unregister(socket))
                 self._background.add(ending)
                 ending.add_done_callback(self._background.discard)
 
     async def _verify(self, socket: Socket, action: Verify) -> None:
-        now = self._clock().timestamp()
+        now, token = self._clock().timestamp(), action.listen.token
+        known = socket.connection.grant is not None  # it renews its token: its own frame rate limits it
         try:
-            async with asyncio.timeout(VERIFY_SECONDS):
-                grant = await asyncio.get_running_loop().run_in_executor(
-                    self._verifiers, self._grant, action.listen.token, now
-                )
+            with self._limit.watching("" if known else socket.address, str(token)):
+                async with asyncio.timeout(VERIFY_SECONDS):
+                    grant = await asyncio.get_running_loop().run_in_executor(
+                        self._verifiers, self._grant, token, now
+                    )
+                if self._directory.is_revoked(grant):  # meanwhile, and no socket of it was there to be told
+                    raise AccessRefused(Refusal.REVOKED)
         except AccessRefused as refused:
             await self._do(socket, socket.connection.refused(refused))
             return
@@ -216,6 +279,8 @@ class Gateway:
         )
         ends = asyncio.get_running_loop().time() + grant.expires_at - now
         await self._do(socket, socket.connection.verified(grant, connected, ends))
+        if socket.connection.grant is grant:
+            self._watching.renewed(socket)
         if renewed and socket.connection.grant is grant:
             await self._do(
                 socket, [Enlist()] if grant.publishes else [Delist(), SendFrame(text=frames.offline())]
@@ -230,7 +295,7 @@ class Gateway:
         starts = isinstance(frame, frames.NewCall | frames.Answer | frames.Reattach)
         if (
             not starts
-            and self.calls.find(socket, frame.call_sid) is None
+            and self.book.find(socket, frame.call_sid) is None
             and self._lanes.running(frame.call_sid)
         ):
 
@@ -274,17 +339,21 @@ class Gateway:
     def _lost(self, socket: Socket, *, clean: bool) -> None:
         if socket not in self._sockets:
             return
-        self._sockets.remove(socket)
-        SOCKETS.dec()
+        self._forget(socket)
         socket.open = False
-        if socket.timer is not None:
-            socket.timer.cancel()
         if self._draining:
             return
         self.registrar.lost(socket, clean=clean)
         if socket.connection.grant is not None:
             self.ringing.lost(socket)
-            self.calls.lost(socket)
+            self.book.lost(socket)
+
+    def _forget(self, socket: Socket) -> None:
+        self._sockets.remove(socket)
+        self._watching.forget(socket)
+        SOCKETS.dec()
+        if socket.timer is not None:
+            socket.timer.cancel()
 
     def _welcome(self, scope: Scope) -> bool:
         """The path, and for browsers the page's origin (reliability-security 4.14)."""

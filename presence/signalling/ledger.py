@@ -1,16 +1,19 @@
-"""Invites and calls in the database, so that ringing and living calls outlive this process."""
+"""Invites and calls in the database, so that ringing and living calls outlive this process.
+
+An invite has a row for each node that rings for it: a node's part. A call has one row, which names the node that its
+device is at, or will come back to.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from foundation.db import DatabaseOverloaded
 from presence.changes import LOCK
 from presence.models import calls, invites
 from presence.store import Store
@@ -25,7 +28,11 @@ RINGING, ACCEPTED, CANCELLED = "ringing", "accepted", "cancelled"
 
 @dataclass(frozen=True, kw_only=True)
 class Invite:
-    """A call that rings at one client's endpoints, as the router asked for it; `expires_at` in Unix seconds."""
+    """A call that rings at one client's endpoints, as the router asked for it; moments in Unix seconds.
+
+    `waves`: who rings in turn, `every` so many seconds, endpoints of all nodes (empty: one wave of `endpoints`).
+    `out`: who fell out of it, and when.
+    """
 
     account_sid: str
     call_sid: str
@@ -35,6 +42,10 @@ class Invite:
     ring_token: str
     parameters: dict[str, Any]
     expires_at: float
+    waves: tuple[tuple[str, ...], ...] = ()
+    every: float = 0.0
+    created_at: float = 0.0
+    out: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +54,12 @@ class Rung:
 
     rung: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: "Rung") -> "Rung":
+        """Both; an endpoint that rings somewhere is not skipped."""
+        rung = tuple(dict.fromkeys((*self.rung, *other.rung)))
+        skipped = dict(one for one in (*self.skipped, *other.skipped) if one[0] not in rung)
+        return Rung(rung=rung, skipped=tuple(skipped.items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,65 +83,144 @@ class Ledger:
         self._upserting: Any = sqlite.insert if store.database.sqlite else postgresql.insert
 
     def open_invite(self, invite: Invite, rung: Rung) -> "Future[Rung | None]":
-        """Stores an invite before anybody is rung. Answers with the stored answer when it was known already."""
-        row = {
+        """Stores this node's part before anybody is rung. Answers with the stored answer when it was known already;
+        with an empty one when the invite has ended before it came, here or at another node."""
+
+        def work(connection: Connection) -> Rung | None:
+            connection.execute(LOCK, {"account": invite.account_sid})
+            known = connection.execute(
+                select(invites).where(*_this(invites, invite.account_sid, invite.call_sid))
+            ).all()
+            for row in known:
+                if row.node == self._node:
+                    return as_rung(row.answer)
+            if any(row.state != RINGING for row in known):
+                return Rung()
+            connection.execute(self._upserting(invites), self._row(invite, rung))
+            return None
+
+        return self._database.write(work, invite.account_sid)
+
+    def cancel_invite(self, account_sid: str, call_sid: str, now: float) -> "Future[list[str]]":
+        """Ends an invite, all parts of it; one that has not arrived yet will ring nobody when it does. Answers with
+        the other nodes that have a part."""
+        mark = Invite(
+            account_sid=account_sid,
+            call_sid=call_sid,
+            client="",
+            endpoints=(),
+            sdp="",
+            ring_token="",
+            parameters={},
+            expires_at=now,
+        )
+        row = {**self._row(mark, Rung()), "state": CANCELLED}
+
+        def work(connection: Connection) -> list[str]:
+            connection.execute(LOCK, {"account": account_sid})
+            nodes = self._end_in(connection, account_sid, call_sid, CANCELLED)
+            if self._node not in nodes:
+                connection.execute(self._upserting(invites), row)
+            return [node for node in nodes if node != self._node]
+
+        return self._database.write(work, account_sid)
+
+    def accept_invite(self, account_sid: str, call_sid: str) -> "Future[list[str]]":
+        """Somebody took the call. Answers with the other nodes that have a part."""
+
+        def work(connection: Connection) -> list[str]:
+            nodes = self._end_in(connection, account_sid, call_sid, ACCEPTED)
+            return [node for node in nodes if node != self._node]
+
+        return self._database.write(work, account_sid)
+
+    @staticmethod
+    def _end_in(connection: Connection, account_sid: str, call_sid: str, state: str) -> list[str]:
+        ended = update(invites).where(*_this(invites, account_sid, call_sid)).values(state=state)
+        return list(connection.execute(ended.returning(invites.c.node)).scalars())
+
+    def fall_out(self, account_sid: str, call_sid: str, out: Mapping[str, float]) -> "Future[list[str]]":
+        """These endpoints ring no more. Answers with the other nodes that have a part."""
+
+        def work(connection: Connection) -> list[str]:
+            this = _this(invites, account_sid, call_sid)
+            found = connection.execute(select(invites.c.node, invites.c.answer).where(*this)).all()
+            for row in found:
+                if row.node == self._node:
+                    answer = json.loads(row.answer)
+                    answer["out"] = {**answer.get("out", {}), **out}
+                    mine = update(invites).where(*this, invites.c.node == self._node)
+                    connection.execute(mine.values(answer=json.dumps(answer)))
+            return [row.node for row in found if row.node != self._node]
+
+        return self._database.write(work, account_sid)
+
+    def follow_invites(
+        self, account_sid: str, client: str, endpoint_id: str, now: float
+    ) -> "Future[list[tuple[Invite, Rung]]]":
+        """A device came here from another node: this node takes a part in what rings for it."""
+        theirs = select(invites).where(
+            invites.c.account_sid == account_sid,
+            invites.c.client == client,
+            invites.c.state == RINGING,
+            invites.c.expires_at > now,
+        )
+
+        def work(connection: Connection) -> list[tuple[Invite, Rung]]:
+            connection.execute(LOCK, {"account": account_sid})
+            followed = []
+            for row in connection.execute(theirs).all():
+                invite = as_invite(row)
+                if endpoint_id in as_rung(row.answer).rung and endpoint_id not in invite.out:
+                    followed.append((invite, self.inherit_in(connection, invite, Rung(rung=(endpoint_id,)))))
+            return followed
+
+        return self._database.write(work, account_sid)
+
+    def inherit_in(self, connection: Connection, invite: Invite, rung: Rung) -> Rung:
+        """Adds to this node's part of an invite what another node's was; answers with the whole of it."""
+        mine = (*_this(invites, invite.account_sid, invite.call_sid), invites.c.node == self._node)
+        known = connection.execute(select(invites).where(*mine)).one_or_none()
+        if known is None:
+            connection.execute(self._upserting(invites), self._row(invite, rung))
+            return rung
+        whole = as_rung(known.answer) + rung
+        answer = _answer(whole, {**as_invite(known).out, **invite.out})
+        connection.execute(update(invites).where(*mine).values(answer=answer))
+        return whole
+
+    def _row(self, invite: Invite, rung: Rung) -> dict[str, Any]:
+        return {
             "account_sid": invite.account_sid,
             "call_sid": invite.call_sid,
             "client": invite.client,
             "sdp": invite.sdp,
             "ring_token": invite.ring_token,
             "parameters": json.dumps(invite.parameters),
-            "answer": json.dumps({"rung": rung.rung, "skipped": rung.skipped}),
-            "waves": "[]",
-            "every": 0.0,
-            "created_at": 0.0,
+            "answer": _answer(rung, invite.out),
+            "waves": json.dumps(invite.waves),
+            "every": invite.every,
+            "created_at": invite.created_at,
             "state": RINGING,
             "node": self._node,
             "expires_at": invite.expires_at,
         }
 
-        def work(connection: Connection) -> Rung | None:
-            fresh = self._upserting(invites).on_conflict_do_nothing().returning(invites.c.call_sid)
-            if connection.execute(fresh, row).one_or_none() is not None:
-                return None
-            known = connection.execute(
-                select(invites.c.answer).where(
-                    *_this(invites, invite.account_sid, invite.call_sid), invites.c.node == self._node
-                )
+    def parts(self, account_sid: str, call_sid: str) -> list[tuple[str, str, Rung]]:
+        """Node, state and answer of every part of an invite."""
+        wanted = select(invites.c.node, invites.c.state, invites.c.answer)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.where(*_this(invites, account_sid, call_sid))).all()
+        return [(row.node, row.state, as_rung(row.answer)) for row in rows]
+
+    def ended(self, now: float) -> dict[tuple[str, str], str]:
+        """This node's invites that others have ended before their time, and how."""
+        wanted = (invites.c.node == self._node, invites.c.state != RINGING, invites.c.expires_at > now)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(invites.c.account_sid, invites.c.call_sid, invites.c.state).where(*wanted)
             )
-            return _rung(known.scalar_one())
-
-        return self._database.write(work, invite.account_sid)
-
-    def cancel_invite(self, account_sid: str, call_sid: str, now: float) -> "Future[None]":
-        """Ends an invite; one that has not arrived yet will ring nobody when it does."""
-        mark = self._upserting(invites).values(
-            account_sid=account_sid,
-            call_sid=call_sid,
-            client="",
-            sdp="",
-            ring_token="",
-            parameters="{}",
-            answer="{}",
-            waves="[]",
-            every=0.0,
-            created_at=now,
-            state=CANCELLED,
-            node=self._node,
-            expires_at=now,
-        )
-        ended = mark.on_conflict_do_update(
-            index_elements=["account_sid", "call_sid", "node"], set_={"state": CANCELLED}
-        )
-
-        def work(connection: Connection) -> None:
-            connection.execute(ended)
-
-        return self._database.write(work, account_sid)
-
-    def accept_invite(self, account_sid: str, call_sid: str) -> None:
-        accepted = update(invites).where(*_this(invites, account_sid, call_sid)).values(state=ACCEPTED)
-        self._later(lambda connection: connection.execute(accepted), account_sid)
+            return {(row.account_sid, row.call_sid): row.state for row in rows}
 
     def bind(self, call: BoundCall, now: float) -> "Future[None]":
         """Keeps whose call it is and which media session its device has, and makes the device busy."""
@@ -146,18 +242,38 @@ class Ledger:
 
         return self._database.write(work, call.account_sid)
 
-    def unbind(self, account_sid: str, call_sid: str, now: float) -> None:
-        """The call is over: its device is free, unless it has another one."""
+    def unbind(self, account_sid: str, call_sid: str, now: float) -> "Future[bool]":
+        """The call is over: its device is free, unless it has another one. False, and nothing happens, when another
+        node has the call meanwhile."""
         mine = _this(calls, account_sid, call_sid)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             connection.execute(LOCK, {"account": account_sid})
             before = connection.execute(select(calls).where(*mine)).one_or_none()
-            if before is not None:
-                connection.execute(delete(calls).where(*mine))
-                self._engage(connection, account_sid, before.client, before.endpoint_id, now)
+            if before is None:
+                return True
+            if before.node != self._node:
+                return False
+            connection.execute(delete(calls).where(*mine))
+            self._engage(connection, account_sid, before.client, before.endpoint_id, now)
+            return True
 
-        self._later(work, account_sid)
+        return self._database.write(work, account_sid)
+
+    def call(self, account_sid: str, call_sid: str) -> tuple[BoundCall, str] | None:
+        """A call and the node that has it; reads the database."""
+        with self._database.read() as connection:
+            row = connection.execute(select(calls).where(*_this(calls, account_sid, call_sid))).one_or_none()
+        return None if row is None else (_bound(row), row.node)
+
+    def take(self, call: BoundCall) -> "Future[bool]":
+        """The call's device is back at this node; False when the call has ended meanwhile."""
+        this = update(calls).where(*_this(calls, call.account_sid, call.call_sid)).values(node=self._node)
+
+        def work(connection: Connection) -> bool:
+            return connection.execute(this).rowcount == 1
+
+        return self._database.write(work, call.account_sid)
 
     def renew(self, account_sid: str, call_sids: Iterable[str], now: float) -> "Future[list[str]]":
         """The router says that these calls live: their devices stay busy. Answers with those that are not known."""
@@ -197,42 +313,32 @@ class Ledger:
         wanted = (invites.c.node == self._node, invites.c.state == RINGING, invites.c.expires_at > now)
         with self._database.read() as connection:
             rows = connection.execute(select(invites).where(*wanted)).all()
-        return [(_invite(row), _rung(row.answer)) for row in rows]
+        return [(as_invite(row), as_rung(row.answer)) for row in rows]
 
     def bound(self) -> list[BoundCall]:
         """This node's calls."""
         with self._database.read() as connection:
-            rows = connection.execute(select(calls).where(calls.c.node == self._node)).all()
-        return [
-            BoundCall(
-                account_sid=row.account_sid,
-                call_sid=row.call_sid,
-                client=row.client,
-                endpoint_id=row.endpoint_id,
-                incoming=bool(row.incoming),
-                ufrag=row.ufrag,
-            )
-            for row in rows
-        ]
+            return [
+                _bound(row) for row in connection.execute(select(calls).where(calls.c.node == self._node))
+            ]
 
-    def _later(self, work: Any, key: str) -> None:
-        def report(done: "Future[Any]") -> None:
-            if not done.cancelled() and done.exception() is not None:
-                log.error("a call's record was not stored", error=str(done.exception()))
 
-        try:
-            self._database.write(lambda connection: (work(connection), None)[1], key).add_done_callback(
-                report
-            )
-        except DatabaseOverloaded as error:
-            log.error("a call's record was not stored", error=str(error))
+def report(done: "Future[Any]") -> None:
+    """For writes that nobody waits for."""
+    if not done.cancelled() and done.exception() is not None:
+        log.error("a call's record was not stored", error=str(done.exception()))
 
 
 def _this(table: Any, account_sid: str, call_sid: str) -> tuple[Any, Any]:
     return table.c.account_sid == account_sid, table.c.call_sid == call_sid
 
 
-def _rung(answer: str) -> Rung:
+def _answer(rung: Rung, out: Mapping[str, float]) -> str:
+    return json.dumps({"rung": rung.rung, "skipped": rung.skipped, "out": dict(out)})
+
+
+def as_rung(answer: str) -> Rung:
+    """What the router was told, of a row's answer."""
     stored = json.loads(answer)
     return Rung(
         rung=tuple(stored.get("rung", ())),
@@ -240,14 +346,30 @@ def _rung(answer: str) -> Rung:
     )
 
 
-def _invite(row: Any) -> Invite:
+def as_invite(row: Any) -> Invite:
+    """The invite of a row; its endpoints are those that the row's node rings."""
     return Invite(
         account_sid=row.account_sid,
         call_sid=row.call_sid,
         client=row.client,
-        endpoints=_rung(row.answer).rung,
+        endpoints=as_rung(row.answer).rung,
         sdp=row.sdp,
         ring_token=row.ring_token,
         parameters=json.loads(row.parameters),
         expires_at=row.expires_at,
+        waves=tuple(tuple(wave) for wave in json.loads(row.waves)),
+        every=row.every,
+        created_at=row.created_at,
+        out=json.loads(row.answer).get("out", {}),
+    )
+
+
+def _bound(row: Any) -> BoundCall:
+    return BoundCall(
+        account_sid=row.account_sid,
+        call_sid=row.call_sid,
+        client=row.client,
+        endpoint_id=row.endpoint_id,
+        incoming=bool(row.incoming),
+        ufrag=row.ufrag,
     )

@@ -16,8 +16,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from presence.refusals import AccessRefused, Refusal
-from presence.signalling import frames
-from presence.signalling.frames import CallFrame, ClientFrame, FrameRefused, Listen, NewCall, Register
+from presence.signalling import frames, presence_frames
+from presence.signalling.frames import (
+    CallFrame,
+    ClientFrame,
+    FrameRefused,
+    Listen,
+    NewCall,
+    PresenceFrame,
+    Register,
+    SetStatus,
+    Subscribe,
+)
 from presence.tokens import Grant
 
 FIRST_FRAME = 5.0  # seconds until a verified listen (reliability-security 4.14)
@@ -25,6 +35,7 @@ HEARTBEAT = 8.0  # seconds between ours; the SDK gives up after 15 s without a m
 DEAD = 20.0  # seconds of silence after which the client is gone
 HELD = 32  # frames kept while the first token is verified
 BURST, RATE = 60.0, 20.0  # frames at once, and per second
+WARNING = 30.0  # seconds before the token's end at which the client hears of it (PR-8)
 FLOOD = 200  # frames over the rate before the connection is closed
 
 
@@ -68,12 +79,26 @@ class Perform:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Act on a frame about presence; the token permits it."""
+
+    frame: PresenceFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unwatch:
+    """The token permits nothing any more: end the subscriptions (PR-47)."""
+
+    refusal: Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
 class Close:
     code: int
     reason: str
 
 
-Action = Send | Verify | Enlist | Delist | Perform | Close
+Action = Send | Verify | Enlist | Delist | Perform | Watch | Unwatch | Close
 
 
 class Connection:
@@ -84,7 +109,7 @@ class Connection:
         self.grant: Grant | None = None
         self.refusal = Refusal.EXPIRED
         self._opened = self._heard = self._sent = self._refilled = now
-        self._token_ends = float("inf")
+        self._token_ends = self._warning = float("inf")
         self._held: list[ClientFrame] = []
         self._allowance = BURST
         self._flood = 0
@@ -110,6 +135,8 @@ class Connection:
         ):
             return self.refused(AccessRefused(Refusal.FOREIGN))
         self.phase, self.grant, self._token_ends = Phase.LIVE, grant, ends
+        # `connected` has just said how long a short-lived one lasts.
+        self._warning = ends - WARNING if ends - WARNING > self._heard else float("inf")
         held, self._held = self._held, []
         return [Send(text=connected), *(action for frame in held for action in self._take(frame))]
 
@@ -126,10 +153,11 @@ class Connection:
         """The grant is over before its time, or at its time: the device is offline, its calls go on."""
         if self.phase not in (Phase.LIVE, Phase.VERIFYING) or self.grant is None:
             return []
-        self.phase, self.refusal, self._token_ends = Phase.UNAUTHORISED, refusal, float("inf")
+        self.phase, self.refusal = Phase.UNAUTHORISED, refusal
+        self._token_ends = self._warning = float("inf")
         codes = refusal.value
         told = [Send(text=frames.error(codes.signal, codes.message)), Send(text=frames.offline())]
-        return [*told, Delist()]
+        return [*told, Unwatch(refusal=refusal), Delist()]
 
     def tick(self, now: float) -> list[Action]:
         """What is due by now; call it at `due()` or later."""
@@ -142,6 +170,9 @@ class Connection:
             self.phase = Phase.CLOSED
             return [Close(code=1001, reason="no heartbeat")]
         actions: list[Action] = []
+        if now >= self._warning:
+            self._warning = float("inf")
+            actions.append(Send(text=presence_frames.expiring(max(0, round(self._token_ends - now)))))
         if now >= self._token_ends:
             actions += self.revoked(Refusal.EXPIRED)
         if now >= self._sent + HEARTBEAT:
@@ -152,7 +183,7 @@ class Connection:
     def due(self) -> float:
         """When `tick` has something to do."""
         first = self._opened + FIRST_FRAME if self.grant is None else float("inf")
-        return min(first, self._heard + DEAD, self._sent + HEARTBEAT, self._token_ends)
+        return min(first, self._heard + DEAD, self._sent + HEARTBEAT, self._token_ends, self._warning)
 
     def _take(self, frame: ClientFrame) -> list[Action]:
         if isinstance(frame, Listen):
@@ -168,6 +199,8 @@ class Connection:
             return self._register(frame)
         if isinstance(frame, NewCall):
             return self._new_call(frame)
+        if isinstance(frame, PresenceFrame):
+            return self._presence(self.grant, frame)
         return [Perform(frame=frame)]
 
     def _register(self, frame: Register) -> list[Action]:
@@ -189,6 +222,20 @@ class Connection:
             return [Perform(frame=frame)]
         codes = refusal.value
         return [Send(text=frames.hangup(frame.call_sid, codes.signal, codes.message))]
+
+    def _presence(self, grant: Grant, frame: PresenceFrame) -> list[Action]:
+        refusal = self.refusal if self.phase is Phase.UNAUTHORISED else None
+        if isinstance(frame, Subscribe):
+            if refusal is None and not grant.permissions.read:
+                refusal = Refusal.READ
+            if refusal is None and not grant.permissions.subscribe:
+                refusal = Refusal.SUBSCRIBE
+        elif isinstance(frame, SetStatus) and refusal is None and not grant.publishes:
+            refusal = Refusal.INCOMING
+        if refusal is None:
+            return [Watch(frame=frame)]
+        about = "" if isinstance(frame, SetStatus) else frame.id
+        return [Send(text=frames.error(refusal.value.signal, refusal.value.message, id=about))]
 
     def _limit(self, now: float) -> list[Action]:
         self._allowance = min(BURST, self._allowance + (now - self._refilled) * RATE)

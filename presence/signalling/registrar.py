@@ -1,7 +1,7 @@
 """Registers the devices behind sockets: stored before `ready`, refreshed cheaply, gone when they should be."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -17,13 +17,16 @@ from foundation.sids import REGISTRATION, new_sid
 from presence.refusals import AccessRefused
 from presence.registration import Endpoint, expiry
 from presence.signalling import frames
-from presence.signalling.roster import Device, Roster
+from presence.signalling.holdings import Holdings
+from presence.signalling.moves import Moves
+from presence.signalling.roster import Device, Identity, Roster
 from presence.signalling.socket import Socket
 from presence.store import Key, Store
 
 log = structlog.get_logger(__name__)
 
 STORE_SECONDS = 5.0
+AT_ONCE = 200  # devices of which a sweep finds out why they are not ours any more
 REGISTRATIONS = Counter("presence_registrations_total", "Registrations over sockets", ["result"])
 
 
@@ -31,19 +34,33 @@ class Registrar:
     """Between sockets, the roster in memory and the store."""
 
     def __init__(
-        self, store: Store, roster: Roster, clock: Clock, node: str, *, ttl: float, grace: float
+        self,
+        store: Store,
+        holdings: Holdings,
+        moves: Moves,
+        roster: Roster,
+        clock: Clock,
+        node: str,
+        *,
+        ttl: float,
+        grace: float,
     ) -> None:
-        self._store, self._roster, self._clock, self._node = store, roster, clock, node
+        self._store, self._holdings, self._moves = store, holdings, moves
+        self._roster, self._clock, self._node = roster, clock, node
         self._ttl, self._grace = ttl, grace
         self._touched: dict[Key, tuple[float, float]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.departed: Callable[[Endpoint], None] = lambda _endpoint: None
+        self.informed: Callable[[], Awaitable[None]] = _informed
+        """Who knows better why devices are gone has told their sockets."""
+        self.arrived: Callable[[Endpoint], Awaitable[None]] = _nothing
 
     async def register(self, socket: Socket) -> Device | None:
         """Registers the socket's device, or extends its life; None when that failed and the client was told."""
         now = self._clock().timestamp()
         grant = socket.grant
         device = self._roster.of(socket)
+        arrives = False
         if device and device.endpoint.live(now) and device.endpoint.token_digest == grant.token_digest:
             self._refresh(device, now)
             REGISTRATIONS.labels("refreshed").inc()
@@ -55,6 +72,8 @@ class Registrar:
             if away is not None:
                 away.socket = socket  # nobody else may be this device while we store
                 socket.endpoint_id = away.endpoint.endpoint_id
+            elif moved := await self._moves.device(grant, socket.agent):
+                socket.endpoint_id, arrives = moved, True
         asked = Endpoint(
             account_sid=grant.account_sid,
             client=grant.identity,
@@ -89,6 +108,8 @@ class Registrar:
         device = Device(endpoint=accepted.registered.endpoint, socket=socket, agent=socket.agent)
         self._roster.add(device)
         REGISTRATIONS.labels("stored").inc()
+        if arrives:
+            await self.arrived(device.endpoint)
         if not socket.open:
             self.lost(socket, clean=False)
         return device
@@ -128,15 +149,65 @@ class Registrar:
         """Stores the heartbeats since the last time, then ends what has expired."""
         touched, self._touched = self._touched, {}
         if touched:
-            await self._stored(self._store.touch(touched))
+            await self._stored(self._holdings.touch(touched))
         for swept in await asyncio.to_thread(self._store.sweep, self._clock().timestamp()):
             self.drop(await self._stored(swept))
 
     async def restore(self) -> None:
         """After a start: sockets of before are gone, their devices may come back within the grace."""
-        limit = self._clock().timestamp() + self._grace
-        for endpoint in await self._stored(self._store.shorten(self._node, limit)):
-            self._roster.add(Device(endpoint=endpoint))
+        self._take_in(await self._stored(self._holdings.shorten(self._clock().timestamp() + self._grace)))
+
+    async def adopt(self, dead: str) -> bool:
+        """Everything of a dead node is this one's, unless another was faster; its devices have the grace to come."""
+        adopted = await self._stored(self._holdings.adopt(dead, self._clock().timestamp() + self._grace))
+        if adopted is not None:
+            self._take_in(adopted)
+        return adopted is not None
+
+    async def agree(self) -> None:
+        """Hears what other nodes have done to this one's devices: evicted, revoked, ended, or let in themselves."""
+        before = {_key(device.endpoint): device.endpoint for device in self._roster}
+        rows = await asyncio.to_thread(self._holdings.devices) if before else {}
+        lost = [endpoint for key, endpoint in before.items() if rows.get(key) != endpoint.sid]
+        if lost:
+            await self.informed()
+        for endpoint in lost[:AT_ONCE]:
+            places = await asyncio.to_thread(
+                self._holdings.places, endpoint.account_sid, endpoint.client, 0.0, [endpoint.endpoint_id]
+            )
+            if any(place.node != self._node for place in places):
+                self._moved(endpoint)
+            elif not places:
+                self.drop([endpoint])
+
+    def hand_over(self, whose: Identity, token_digest: str, agent: str) -> str:
+        """Gives up the device that a connection to another node is, if it was here a moment ago; its endpoint id."""
+        device = self._roster.returning(whose, token_digest, agent, self._clock().timestamp())
+        if device is None:
+            return ""
+        self._roster.remove(device.endpoint)
+        self._touched.pop(_key(device.endpoint), None)
+        return device.endpoint.endpoint_id
+
+    def forget_all(self) -> None:
+        """What was here is another node's."""
+        self._roster.clear()
+        self._touched.clear()
+
+    def _take_in(self, endpoints: list[Endpoint]) -> None:
+        for endpoint in endpoints:
+            if self._roster.find((endpoint.account_sid, endpoint.client), endpoint.endpoint_id) is None:
+                self._roster.add(Device(endpoint=endpoint))
+
+    def _moved(self, endpoint: Endpoint) -> None:
+        """It registered at another node without asking this one: a socket that is still open here is none of use."""
+        device = self._roster.find((endpoint.account_sid, endpoint.client), endpoint.endpoint_id)
+        if device is None or device.endpoint.sid != endpoint.sid:
+            return
+        self._roster.remove(endpoint)
+        self._touched.pop(_key(endpoint), None)
+        if device.socket is not None:
+            device.socket.close(1001, "registered elsewhere")
 
     def _refresh(self, device: Device, now: float) -> None:
         life = expiry(now, self._ttl, device.endpoint.token_expires_at)
@@ -145,7 +216,7 @@ class Registrar:
 
     def _touch(self, device: Device) -> None:
         one = device.endpoint
-        self._touched[one.account_sid, one.client, one.endpoint_id] = (one.refreshed_at, one.expires_at)
+        self._touched[_key(one)] = (one.refreshed_at, one.expires_at)
 
     async def _end(self, device: Device) -> None:
         one = device.endpoint
@@ -161,7 +232,7 @@ class Registrar:
     def _forget(self, device: Device) -> None:
         one = device.endpoint
         self._roster.remove(one)
-        self._touched.pop((one.account_sid, one.client, one.endpoint_id), None)
+        self._touched.pop(_key(one), None)
         if device.socket is None or not device.socket.open:
             self.departed(one)
 
@@ -176,3 +247,15 @@ class Registrar:
     async def _stored(self, future: "Future[Any]") -> Any:
         async with asyncio.timeout(STORE_SECONDS):
             return await asyncio.wrap_future(future)
+
+
+def _key(endpoint: Endpoint) -> Key:
+    return endpoint.account_sid, endpoint.client, endpoint.endpoint_id
+
+
+async def _nothing(_endpoint: Endpoint) -> None:
+    pass
+
+
+async def _informed() -> None:
+    pass

@@ -54,11 +54,14 @@ class Roster:
         away = [
             device
             for device in self._devices.get(identity, {}).values()
-            if device.socket is None and device.endpoint.live(now)
+            if not (device.socket and device.socket.open) and device.endpoint.live(now)
         ]
         same_token = (device for device in away if device.endpoint.token_digest == token_digest)
         same_browser = (device for device in away if agent and device.agent == agent)
         return next(same_token, None) or next(same_browser, None)
+
+    def clear(self) -> None:
+        self._devices.clear()
 
     def __iter__(self) -> Iterator[Device]:
         for devices in self._devices.values():

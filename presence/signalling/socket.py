@@ -21,10 +21,12 @@ QUEUE = 64  # frames that may wait for a slow reader (reliability-security 4.14)
 class Socket:
     """A bounded queue in front of a WebSocket. Beyond the bound the client counts as lost."""
 
-    def __init__(self, send: Send, connection: Connection, endpoint_id: str, edge: str) -> None:
+    def __init__(
+        self, send: Send, connection: Connection, endpoint_id: str, edge: str, address: str = ""
+    ) -> None:
         self.connection = connection
         self.endpoint_id = endpoint_id
-        self.edge = edge
+        self.edge, self.address = edge, address
         self.agent = ""
         self.grace = 0.0
         self.calls: set[Call] = set()
@@ -56,6 +58,16 @@ class Socket:
         for task in (self._writer, self.reader):
             if task is not None:
                 task.cancel()
+
+    @property
+    def sending(self) -> bool:
+        """Whether the peer has yet to take what was queued."""
+        return self._writer is not None
+
+    @property
+    def behind(self) -> bool:
+        """Whether the peer asks faster than it reads: it must catch up before its next frame is taken."""
+        return len(self._queue) > QUEUE // 4
 
     async def flushed(self, timeout: float = 2.0) -> None:
         """What was queued has been sent, or the peer does not read."""

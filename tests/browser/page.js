@@ -86,6 +86,20 @@ const ofCall = {
   tones: async call => (await ear(call)).tones(),
 };
 
+// presence.js, from the server, as a page of another origin has it.
+let presence;
+const ofPresence = {
+  async look({host, ...options}) {
+    const {Presence} = await import(`https://${host}/presence.js`);
+    presence = new Presence({host, ...options, expiring: seconds => note(null, 'expiring', seconds)});
+  },
+  watch(selection) {
+    const told = view => note(null, 'view', Object.fromEntries([...view].map(([name, one]) => [name, [one.status, one.note]])));
+    presence.watch(selection, told, (state, fault) => note(null, state, fault?.code ?? null));
+  },
+  presence: (method, ...args) => presence[method](...args),
+};
+
 const ear = async call => call.ear ??= await listen(call.getRemoteStream());
 
 async function listen(stream) {
@@ -110,5 +124,6 @@ async function listen(stream) {
 window.app = {
   wait,
   ...ofDevice,
+  ...ofPresence,
   ...Object.fromEntries(Object.entries(ofCall).map(([name, act]) => [name, (number, ...args) => act(calls[number], ...args)])),
 };

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import twilio_contract
 
+from callrouter.api import reference
+
 pytestmark = pytest.mark.skipif(
     not twilio_contract.present(),
     reason=f"no answer is held against Twilio's OpenAPI file: {twilio_contract.FILE} is absent",
@@ -19,11 +21,13 @@ ENVELOPE |= {"next_page_uri": None, "previous_page_uri": None}
 
 
 def test_every_route_is_one_of_twilios(deployment: Any) -> None:
-    """API9 of OWASP's list: nothing is served that has no description."""
+    """API9 of OWASP's list: nothing is served that has no description, but for what is said to be ours."""
     served = 0
     for rule in deployment.app.url_map.iter_rules():
         if rule.rule.startswith("/2010-04-01") and rule.rule.endswith(".json"):
             for method in rule.methods - {"HEAD"}:
+                if (method, reference.plain(rule.rule)) in reference.OURS:
+                    continue
                 assert twilio_contract.operation(method, re.sub(r"<\w+>", "X0", rule.rule))
                 served += 1
     assert served > 30

@@ -24,6 +24,7 @@ from callrouter.audio.wav import read_wav
 from callrouter.media.speech.espeak import EspeakSpeaker
 from callrouter.media.speech.speaker import Utterance
 from callrouter.voice.media.g711 import Samples
+from presence.client import AccountPresence
 from tests.support.extras import needs
 from tests.support.ports import free_ports
 
@@ -124,6 +125,32 @@ def test_caller_gets_an_agent_by_a_key_and_the_talk_is_recorded_on_two_channels(
     assert channels == 2
     heard = {round(dominant_hz(samples[side::2]) or 0, -1) for side in (0, 1)}
     assert heard == {CALLER_HZ, AGENT_HZ}
+
+
+def test_only_agents_who_are_free_are_rung(centre: Centre) -> None:
+    """The app asks the presence server; an agent says do-not-disturb on the team's page."""
+
+    def chosen() -> str:
+        asked = {"Digits": "2", "CallSid": "CA" + "0" * 32}
+        return requests.post(f"{centre.app}/chosen", data=asked, timeout=10).text
+
+    def at_once_to_voicemail() -> bool:
+        return "<Redirect>/voicemail</Redirect>" in chosen()
+
+    until(at_once_to_voicemail, "nobody is free")
+    agent = centre.start("phone", "--identity", "bob", "--once")
+    assert agent.stdout is not None
+    until(lambda: "registered" in agent.stdout.readline(), "bob registers")  # type: ignore[union-attr]
+    until(lambda: "<Enqueue" in chosen(), "bob is free")
+    assert "presence.js" in requests.get(f"{centre.app}/team?identity=bob", timeout=5).text
+    page = requests.get(f"{centre.app}/team/token?identity=bob", timeout=5).json()
+    ca = str(Path(centre.env["CALLROUTER_DATA_DIR"]) / "tls" / "ca.pem")
+    with AccountPresence(f"https://{page['host']}", page["account"], page["token"], verify=ca) as presence:
+        assert [(one.client, one.status) for one in presence.query().clients] == [("bob", "available")]
+        presence.set_status("bob", "dnd")
+        until(at_once_to_voicemail, "bob is not to be disturbed")
+    agent.terminate()
+    agent.communicate(timeout=PATIENCE)
 
 
 def test_caller_says_the_team_and_leaves_a_message_when_nobody_is_there(

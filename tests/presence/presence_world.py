@@ -18,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 import requests
-from twilio.jwt.access_token import AccessToken
+from twilio.jwt.access_token import AccessToken, AccessTokenGrant
 from twilio.jwt.access_token.grants import VoiceGrant
 from websockets.sync.client import ClientConnection, connect
 
@@ -168,6 +168,20 @@ class App:
             return self.socket.close_code or 1006
 
 
+class PresenceGrant(AccessTokenGrant):
+    """How an app's server adds permissions to the official library's tokens."""
+
+    def __init__(self, *permissions: Any) -> None:
+        self.permissions = permissions
+
+    @property
+    def key(self) -> str:
+        return "callrouter"
+
+    def to_payload(self) -> dict[str, Any]:
+        return {"permissions": list(self.permissions)}
+
+
 class Tenant:
     """One account with one key, known to the presence server."""
 
@@ -241,6 +255,7 @@ class World:
                 "router_url": self.router.url,
                 "secret_keys": (MASTER,),
                 "answer_grace": 1.0,
+                "refusals_per_second": 0.0,
                 **settings,
             }
         )
@@ -267,9 +282,17 @@ class World:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("CALLROUTER_")
         }
-        for name in ("data_dir", "presence_bind", "signal_bind", "router_url", "answer_grace"):
+        for name in (
+            "data_dir",
+            "presence_bind",
+            "signal_bind",
+            "router_url",
+            "answer_grace",
+            "refusals_per_second",
+        ):
             environment[f"CALLROUTER_{name.upper()}"] = str(getattr(self.settings, name))
         environment["CALLROUTER_SECRET_KEYS"] = MASTER
+        environment["CALLROUTER_OUTBOUND_ALLOW"] = ",".join(self.settings.outbound_allow)
         environment["CALLROUTER_PRESENCE_DATABASE_URL"] = self.settings.presence_database_url
         self.process = subprocess.Popen([sys.executable, "-c", PROCESS], env=environment)
         return self._answering()

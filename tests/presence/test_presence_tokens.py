@@ -17,7 +17,7 @@ from twilio.jwt.client import ClientCapabilityToken
 
 from presence.identity import ANONYMOUS, is_client_name
 from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, demand_publish, verify
+from presence.tokens import Grant, demand_publish, digest_for, signer, token_digest, verify
 
 ACCOUNT, OTHER = "AC" + "a" * 32, "AC" + "b" * 32
 KEY, OTHER_KEY = "SK" + "a" * 32, "SK" + "b" * 32
@@ -34,12 +34,16 @@ class Secrets:
     tokens: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {ACCOUNT: (AUTH_TOKEN, OLD_AUTH_TOKEN), OTHER: ("y" * 32,)}
     )
+    revoked: set[str] = field(default_factory=set)
 
     def key_secret(self, account_sid: str, key_sid: str) -> str | None:
         return self.keys.get((account_sid, key_sid))
 
     def auth_tokens(self, account_sid: str) -> tuple[str, ...] | None:
         return self.tokens.get(account_sid)
+
+    def is_revoked(self, grant: Grant) -> bool:
+        return grant.token_digest in self.revoked
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def test_the_official_capability_token() -> None:
     token.allow_event_stream(foo="bar")
     grant = take(token.to_jwt(), time.time())
     assert (grant.identity, grant.incoming, grant.application_sid) == ("tommy", True, APP)
-    assert (dict(grant.params), grant.key_sid) == ({"a": "b c", "d": "e&f"}, ACCOUNT)
+    assert (dict(grant.params), grant.key_sid) == ({"a": "b c", "d": "e&f"}, signer(AUTH_TOKEN))
 
 
 def test_a_capability_token_that_only_calls_out_is_anonymous() -> None:
@@ -131,7 +135,9 @@ def test_a_capability_token_that_only_calls_out_is_anonymous() -> None:
 def test_pr7_both_auth_tokens_sign_while_one_is_replaced() -> None:
     token = ClientCapabilityToken(ACCOUNT, OLD_AUTH_TOKEN)
     token.allow_client_incoming("tommy")
-    assert take(token.to_jwt(), time.time()).incoming
+    grant = take(token.to_jwt(), time.time())
+    assert grant.incoming
+    assert grant.key_sid == signer(OLD_AUTH_TOKEN)
 
 
 def test_capability_tokens_can_be_switched_off() -> None:
@@ -193,6 +199,15 @@ BAD: list[tuple[str, Callable[[], object], Refusal]] = [
     ("exp infinite", lambda: raw(HEADER, json.dumps(claims(exp=float("inf")))), Refusal.MALFORMED),
     ("25 hours", lambda: signed(claims(exp=NOW + 90_000)), Refusal.TOO_LONG),
     ("30 years", lambda: signed(claims(exp=NOW + 946_080_000)), Refusal.TOO_LONG),
+    (
+        "25 hours since it was made",
+        lambda: signed(claims(iat=NOW - 7200, exp=NOW + 82_801)),
+        Refusal.TOO_LONG,
+    ),
+    ("25 hours since it began", lambda: signed(claims(nbf=NOW - 7200, exp=NOW + 82_801)), Refusal.TOO_LONG),
+    ("made in the future", lambda: signed(claims(iat=NOW + 31)), Refusal.NOT_YET),
+    ("iat a fraction", lambda: signed(claims(iat=NOW + 0.5)), Refusal.MALFORMED),
+    ("jti a number", lambda: signed(claims(jti=7)), Refusal.MALFORMED),
     ("not yet", lambda: signed(claims(nbf=NOW + 31)), Refusal.NOT_YET),
     ("nbf text", lambda: raw(HEADER, json.dumps(claims(nbf="0"))), Refusal.MALFORMED),
     ("no grants", lambda: signed(claims(grants=None)), Refusal.GRANTS),
@@ -276,6 +291,63 @@ def test_pr9_a_grant_is_for_its_own_account_and_client() -> None:
         assert refused.value.refusal is Refusal.FOREIGN
 
 
+def test_pr5_a_token_lives_for_a_day_and_not_a_second_longer() -> None:
+    assert take(signed(claims(iat=NOW - 60, nbf=0, exp=NOW - 60 + 86_400)))
+    with pytest.raises(AccessRefused, match="24 hours"):
+        take(signed(claims(iat=NOW - 60, exp=NOW - 60 + 86_401)))
+
+
+@pytest.mark.parametrize(
+    ("said", "issued_at"),
+    [
+        ({"iat": NOW - 5, "nbf": NOW - 9}, NOW - 5),
+        ({"iat": None, "nbf": NOW - 9}, NOW - 9),
+        ({}, NOW + 3600 - 86_400),
+    ],
+)
+def test_a_token_that_does_not_say_counts_as_old(said: dict[str, Any], issued_at: int) -> None:
+    assert take(signed(claims(**said))).issued_at == issued_at
+
+
+def test_pr7_a_revoked_token_is_refused_however_its_signature_is_written() -> None:
+    token = signed()
+    secrets = Secrets(revoked={token_digest(token)})
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for written in (token, token + "=", *(token[:-1] + last for last in letters)):
+        with pytest.raises(AccessRefused) as refused:
+            verify(written, secrets, NOW)
+        assert written != token or refused.value.refusal is Refusal.REVOKED
+
+
+def test_pr7_tokens_of_one_second_share_their_jti_but_not_their_digest() -> None:
+    grants = {"identity": "bob", "voice": {"incoming": {"allow": True}}}
+    alice, bob = take(signed()), take(signed(claims(grants=grants)))
+    assert alice.token_id == bob.token_id
+    assert alice.token_digest != bob.token_digest
+
+
+def test_pr7_a_token_can_be_named_after_its_end_but_only_by_its_own_account() -> None:
+    ended = signed(claims(exp=NOW - 90_000))
+    assert digest_for(ended, Secrets(), ACCOUNT) == token_digest(ended)
+    capability = jwt.encode({"iss": ACCOUNT, "exp": 1, "scope": "x"}, AUTH_TOKEN, "HS256")
+    assert digest_for(capability, Secrets(), ACCOUNT) == token_digest(capability)
+    for token, account, refusal in (
+        (ended, OTHER, Refusal.FOREIGN),
+        (signed(secret="w" * 32), ACCOUNT, Refusal.SIGNATURE),
+        ("x", ACCOUNT, Refusal.MALFORMED),
+    ):
+        with pytest.raises(AccessRefused) as refused:
+            digest_for(token, Secrets(), account)
+        assert refused.value.refusal is refusal
+
+
+def test_text_that_no_encoding_has_is_no_fault_of_ours() -> None:
+    payload = json.dumps(claims()).replace(f"{KEY}-{NOW}", "\\ud800")
+    assert take(raw(HEADER, payload)).token_id
+    with pytest.raises(AccessRefused):
+        take(raw(HEADER, json.dumps(claims(iss="\ud800"))))
+
+
 @given(position=st.integers(0, 2000), character=st.characters(max_codepoint=127))
 def test_pr1_a_changed_byte_is_refused(position: int, character: str) -> None:
     """Unless the change decodes to the same bytes (base64's unused last bits)."""
@@ -318,3 +390,56 @@ def test_pr6_names_that_are_taken(name: str) -> None:
 )  # fmt: skip
 def test_pr6_names_that_are_refused(name: object) -> None:
     assert not is_client_name(name)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("alice"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+words = st.sampled_from(["presence:publish", "presence:read:self", "x", "presence:read:list:\ud800"])
+shaken = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("jti", "iat", "nbf", "exp", "scope", "x"), values),
+        "grants": st.fixed_dictionaries(
+            {},
+            optional={
+                "identity": values,
+                "voice": values
+                | st.fixed_dictionaries({}, optional={"incoming": values, "outgoing": values}),
+                "callrouter": values
+                | st.fixed_dictionaries({"permissions": values | st.lists(words | values)}),
+            },
+        )
+        | values,
+    },
+)
+
+
+@given(shaken)
+def test_pr4_any_claims_that_are_signed_are_a_grant_or_a_refusal(changes: dict[str, Any]) -> None:
+    try:
+        grant = take(raw(HEADER, json.dumps(claims(**changes))))
+    except AccessRefused:
+        return
+    assert (grant.account_sid, grant.key_sid) == (ACCOUNT, KEY)
+    assert is_client_name(grant.identity)
+    assert NOW < grant.expires_at <= grant.issued_at + 86_400
+
+
+@given(
+    st.lists(st.sampled_from(["client:incoming", "client:outgoing", "stream:subscribe", "x"])),
+    st.text(max_size=40),
+)
+def test_pr4_any_scope_that_is_signed_is_a_grant_or_a_refusal(privileges: list[str], query: str) -> None:
+    scope = " ".join(f"scope:{privilege}?{query}" for privilege in privileges)
+    token = raw(HEADER, json.dumps({"iss": ACCOUNT, "exp": NOW + 60, "scope": scope}))
+    with pytest.raises(AccessRefused):
+        take(token)  # signed with a key's secret
+    made = jwt.encode({"iss": ACCOUNT, "exp": NOW + 60, "scope": scope}, AUTH_TOKEN, "HS256")
+    try:
+        grant = take(made)
+    except AccessRefused:
+        return
+    assert is_client_name(grant.identity)

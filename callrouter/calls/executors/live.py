@@ -57,6 +57,13 @@ def live(
     return execute
 
 
+def once_more(row: OutboxRow, error: Exception) -> Done:
+    """An end that could not be told is told again, for a minute: by then every peer has given up by itself."""
+    if row["attempts"] < 30:
+        raise Later(2.0, aside=True) from error
+    return Done()
+
+
 def gone(leg: Leg, error: Exception, at: float) -> h.Gone:
     """The end of a leg whose peer failed or refused."""
     causes: dict[type[Exception], tuple[Cause, int]] = {

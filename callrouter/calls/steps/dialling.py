@@ -79,8 +79,9 @@ def way_out(noun: Noun) -> tuple[str, dict[str, Any]]:
     match noun:
         case c.NumberTarget():
             return "start.carrier", {"parameters": []}
-        case c.ClientTarget(parameters=parameters):
-            return "start.client", {"parameters": list(parameters)}
+        case c.ClientTarget():
+            ringing = {"mode": noun.ring_mode, "every": noun.ring_every}
+            return "start.client", {"parameters": list(noun.parameters), **ringing}
         case c.SipTarget():
             sip = {
                 "headers": dict(noun.headers),

@@ -132,7 +132,7 @@ class Draft:
         if tell_far:
             self.end_far(leg, cause, reason)
         elif leg.identity and not leg.answered and leg.outbound:
-            self.send("client.cancel", leg)  # devices that still ring
+            self.send("client.cancel", leg, **_whose(leg))  # devices that still ring
         who = ("router", self.face(leg)) if tell_far else (self.face(leg), "router")
         self.line(*who, f"ended: {cause}", **({"detail": detail} if detail else {}))
         self.send("close", leg)
@@ -143,7 +143,7 @@ class Draft:
             return  # it has none
         if leg.identity:
             cancel = leg.outbound and not leg.answered
-            self.send("client.cancel" if cancel else "client.hangup", leg, cause=cause)
+            self.send("client.cancel" if cancel else "client.hangup", leg, cause=cause, **_whose(leg))
         elif leg.answered or leg.outbound:
             command = "hangup" if leg.answered else "cancel"
             self.send("carrier", leg, type=command, cause="normal")
@@ -216,6 +216,11 @@ class Draft:
     def face(self, leg: Leg) -> str:
         """Who is at the far end of a leg, for the ladder."""
         return leg.to if leg.outbound else leg.from_
+
+
+def _whose(leg: Leg) -> dict[str, str]:
+    """For entries that outlive the call."""
+    return {"client_account": leg.client_account} if leg.client_account else {}
 
 
 def _endpoints(leg: Leg) -> dict[str, Any]:

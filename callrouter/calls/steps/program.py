@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from callrouter.calls import parameters
 from callrouter.calls.session import OWN, CallSession, Leg
-from callrouter.calls.status import SIP_CODES, Cause, ending
+from callrouter.calls.status import Cause, ending
 from callrouter.calls.stay import leg_of
 from callrouter.calls.steps.asides import apart
 from callrouter.calls.steps.dialling import local_name
@@ -106,8 +106,8 @@ class Program(Queueing):
         if command.leg is not None:
             dialled = self.dialled(leg, command.leg)
             extra["DialCallSid"] = dialled.call_sid
-            if dialled.ended_because in SIP_CODES and not dialled.answered:
-                extra["DialSipResponseCode"] = SIP_CODES[Cause(dialled.ended_because)]
+            if code := parameters.sip_code(dialled):
+                extra["DialSipResponseCode"] = code
         if command.recording is not None:
             told, waits_for = self.recording_parameters(leg, command.recording)
             extra |= told

@@ -92,6 +92,7 @@ class _Stepper(Telling):
             case (
                 h.EndRequested()
                 | h.Gone()
+                | h.Chosen()
                 | h.Rang()
                 | h.Took()
                 | h.Declined()
@@ -113,6 +114,14 @@ class _Stepper(Telling):
         match happening:
             case h.Rang() | h.Took() | h.Declined() | h.Pressed() if self.session.waiting:
                 pass  # nobody was called yet
+            case h.Chosen(identity=identity, account=account) if leg.live and not leg.answered:
+                self.keep(replace(leg, identity=identity, client_account=account))
+                self.line(
+                    "router",
+                    self.face(leg),
+                    f"is for {identity}",
+                    **({"account": account} if account else {}),
+                )
             case h.Rang(endpoints=endpoints):
                 self.rang(leg, endpoints)
             case h.Took():

@@ -8,13 +8,17 @@
     events:subscribe[:SCOPE]         be told of changes, of those whom it may read (and SCOPE holds)
     messages:send                    send messages
 
-SCOPE is `self`, `account`, `list:NAME` or `prefix:TEXT`; several words add up.
+SCOPE is `self`, `account`, `list:NAME` or `prefix:TEXT`; several words add up. Whoever mints a token checks its words
+here, and whoever takes one reads them here.
 """
 
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 MOST = 64
+LONGEST_PREFIX = 256
+LIST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +34,9 @@ class Scope:
         return self.everyone or bool(self.clients or self.lists or self.prefixes)
 
     def __or__(self, other: "Scope") -> "Scope":
+        if self.everyone or other.everyone:
+            return EVERYONE
         return Scope(
-            everyone=self.everyone or other.everyone,
             clients=self.clients | other.clients,
             lists=self.lists | other.lists,
             prefixes=self.prefixes | other.prefixes,
@@ -74,10 +79,17 @@ class PermissionUnknown(ValueError):
 
 def parse(words: Sequence[str], identity: str) -> Permissions:
     """The permissions of a token's words; PermissionUnknown."""
+    if len(words) > MOST:
+        raise PermissionUnknown(f"{len(words)} permissions; a token has at most {MOST}")
     granted = Permissions()
     for word in words:
         granted = _with(granted, word, identity)
     return granted
+
+
+def is_prefix(text: str) -> bool:
+    """Whether a client's name can start so: no blanks, no control or invisible characters."""
+    return 1 <= len(text) <= LONGEST_PREFIX and text.isprintable() and " " not in text
 
 
 def _with(granted: Permissions, word: str, identity: str) -> Permissions:
@@ -104,14 +116,14 @@ def _with(granted: Permissions, word: str, identity: str) -> Permissions:
 
 
 def _scope(word: str, text: str, identity: str) -> Scope:
-    kind, _, value = text.partition(":")
-    match kind, value:
-        case "account", "":
+    kind, colon, value = text.partition(":")
+    match kind:
+        case "account" if not colon:
             return EVERYONE
-        case "self", "":
+        case "self" if not colon:
             return Scope(clients=frozenset({identity}))
-        case "list", str(value) if value:
+        case "list" if LIST_NAME.match(value):
             return Scope(lists=frozenset({value}))
-        case "prefix", str(value) if value:
+        case "prefix" if is_prefix(value):
             return Scope(prefixes=frozenset({value}))
     raise PermissionUnknown(f"no scope in {word[:100]!r}: self, account, list:NAME or prefix:TEXT")

@@ -1,0 +1,54 @@
+"""What the how-to pages show exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from presence.client import AccountPresence
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+MODULE = (ROOT / "presence" / "static" / "presence.js").read_text()
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_python_is_python_and_its_methods_are_there(page: Path) -> None:
+    called = {
+        node.func.attr
+        for text in blocks(page, "python")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "presence"
+    }
+    assert called
+    assert {name for name in called if not hasattr(AccountPresence, name)} == set()
+
+
+def test_every_method_of_the_python_client_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "how-to" / "presence-python.md").read_text()
+    public = {name for name in vars(AccountPresence) if not name.startswith("_")} - {"over", "close"}
+    assert {name for name in public if not re.search(rf"\b{name}\b", page)} == set()
+
+
+def test_methods_of_the_javascript_module_are_there() -> None:
+    (text,) = blocks(ROOT / "docs" / "how-to" / "presence.md", "js")
+    called = set(re.findall(r"presence\.(\w+)\(", text))
+    assert called == {"updateToken", "watch", "setStatus"}
+    assert {name for name in called if f"\n  {name}(" not in MODULE} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    linked = LINK.findall(page.read_text())
+    assert linked
+    assert [target for target in linked if not (page.parent / target).exists()] == []
