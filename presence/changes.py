@@ -108,21 +108,31 @@ class ChangeLog:
         after: Iterable[Endpoint] | None = None,
         before: ClientRow | None = None,
         list_: str = "",
+        was: Sequence[Endpoint] | None = None,
     ) -> Logged:
         """Numbers a change. `after`: the client's endpoints as they are now, and `before`: the client's row as it
-        was, if the caller has them at hand."""
+        was, if the caller has them at hand. `was`: its endpoints as they were, for who has looked since one ended
+        that nobody has published yet."""
         whose = {"account": account_sid, "client": client}
         if after is None:
             after = map(rows.endpoint, connection.execute(KNOWN, whose))
         if before is None:
             before = client_row(connection.execute(CLIENT, whose).one_or_none())
-        happened = Happened(client=client, kind=kind, endpoint_id=endpoint_id, list=list_)
-        return self._write(connection, account_sid, [happened], {client: before}, {client: after}, now)[0]
+        happened = [Happened(client=client, kind=kind, endpoint_id=endpoint_id, list=list_)]
+        were = {} if was is None else {client: was}
+        return self._write(connection, account_sid, happened, {client: before}, {client: after}, were, now)[0]
 
     def add_all(
-        self, connection: Connection, account_sid: str, happened: Sequence[Happened], now: float
+        self,
+        connection: Connection,
+        account_sid: str,
+        happened: Sequence[Happened],
+        now: float,
+        *,
+        were: Mapping[str, Sequence[Endpoint]] | None = None,
     ) -> list[Logged]:
-        """Numbers many changes in their order, by a few statements for each 500 of them."""
+        """Numbers many changes in their order, by a few statements for each 500 of them. `were`: as `was` of `add`,
+        for each client."""
         logged: list[Logged] = []
         for part in (happened[n : n + _AT_ONCE] for n in range(0, len(happened), _AT_ONCE)):
             wanted = {"account": account_sid, "names": list({one.client for one in part})}
@@ -130,7 +140,7 @@ class ChangeLog:
             for row in connection.execute(_THEIR_DEVICES, wanted):
                 after.setdefault(row.client, []).append(rows.endpoint(row))
             before = {row.client: client_row(row) for row in connection.execute(_THEM, wanted)}
-            logged += self._write(connection, account_sid, part, before, after, now)
+            logged += self._write(connection, account_sid, part, before, after, were or {}, now)
         return logged
 
     def choose(self, connection: Connection, account_sid: str, client: str, status: str, note: str) -> None:
@@ -146,6 +156,7 @@ class ChangeLog:
         happened: Sequence[Happened],
         before: Mapping[str, ClientRow],
         after: Mapping[str, Iterable[Endpoint]],
+        were: Mapping[str, Sequence[Endpoint]],
         now: float,
     ) -> list[Logged]:
         last = connection.execute(_NEXT, {"account": account_sid, "count": len(happened)}).scalar_one()
@@ -154,7 +165,7 @@ class ChangeLog:
         whole = {
             one.client: _same(before.get(one.client, NEVER_SEEN))
             if one.list
-            else _told(consolidate(map(seen, after.get(one.client, ())), now, hidden=False))
+            else _seen(after.get(one.client, ()), now)
             for one in {one.client: one for one in happened}.values()
         }
         versions: dict[str, int] = {}
@@ -172,8 +183,10 @@ class ChangeLog:
                     "endpoint_id": one.endpoint_id,
                     "kind": one.kind.value,
                     "at": now,
+                    # Who looked between an end and its publication has seen more than watchers were told.
                     "visible": bool(one.list)
-                    or (first and any(told[name] != getattr(known, name) for name in told)),
+                    or (first and any(told[name] != getattr(known, name) for name in told))
+                    or (first and one.client in were and told != _seen(were[one.client], now)),
                     "list": one.list,
                     **told,
                 }
@@ -230,6 +243,10 @@ def client_row(row: Any) -> ClientRow:
 
 def _same(client: ClientRow) -> dict[str, Any]:
     return {name: getattr(client, name) for name in ("status", "available", "capabilities", "note")}
+
+
+def _seen(devices: Iterable[Endpoint], now: float) -> dict[str, Any]:
+    return _told(consolidate(map(seen, devices), now, hidden=False))
 
 
 def _told(whole: Consolidated) -> dict[str, Any]:

@@ -88,6 +88,7 @@ endpoints = Table(
     PrimaryKeyConstraint("account_sid", "client", "endpoint_id"),
     Index("endpoints_expiry", "expires_at"),
     Index("endpoints_busy", "busy_until"),
+    Index("endpoints_node", "node"),
     Index("endpoints_key", "account_sid", "key_sid"),
 )
 """Registrations: one row per device, whatever its `expires_at` says; readers judge that (PR-14). `rank`, `available`,

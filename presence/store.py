@@ -29,9 +29,6 @@ _ROW = (
     & (endpoints.c.endpoint_id == bindparam("e"))
 )
 _DELETE = delete(endpoints).where(_ROW)
-_TOUCH = (
-    update(endpoints).where(_ROW).values(expires_at=bindparam("expires"), refreshed_at=bindparam("refreshed"))
-)
 _NOT_BY_SOCKET = ("capabilities", "priority", "delivery")
 _ENGAGE = update(endpoints).where(_ROW).values(busy_until=bindparam("until"))
 
@@ -174,7 +171,8 @@ class Store:
         connection.execute(self._upsert, rows.values(one))
         before: ClientRow | None = stands.client
         if decided.evicted:
-            self.remove_in(connection, decided.evicted, Change.EVICTED, now)
+            were = {one.client: stands.endpoints}
+            self.remove_in(connection, decided.evicted, Change.EVICTED, now, were)
             before = None
         if decided.change is not None:
             gone = {one.endpoint_id, *(evicted.endpoint_id for evicted in decided.evicted)}
@@ -187,6 +185,7 @@ class Store:
                 endpoint_id=one.endpoint_id,
                 after=[*(other for other in stands.endpoints if other.endpoint_id not in gone), one],
                 before=before,
+                was=None if decided.evicted else stands.endpoints,
             )
             version, sequence = logged.version, logged.sequence
         return Accepted(registered=decided, version=version, sequence=sequence)
@@ -220,7 +219,7 @@ class Store:
                 connection.execute(self._upsert, [rows.values(one) for one in after])
             before = before._replace(chosen_status=status, chosen_note=note)
             logged = self.log.add(
-                connection, account_sid, client, Change.CHOSE, now, after=after, before=before
+                connection, account_sid, client, Change.CHOSE, now, after=after, before=before, was=known
             )
             return logged.version
 
@@ -233,11 +232,10 @@ class Store:
 
         def work(connection: Connection) -> list[Endpoint]:
             connection.execute(LOCK, {"account": account_sid})
-            known = connection.execute(KNOWN, {"account": account_sid, "client": client})
-            gone = [
-                one for one in map(rows.endpoint, known) if one.sid == sid or one.endpoint_id == endpoint_id
-            ]
-            self.remove_in(connection, gone, Change.UNREGISTERED, now)
+            found = connection.execute(KNOWN, {"account": account_sid, "client": client})
+            known = [rows.endpoint(row) for row in found]
+            gone = [one for one in known if one.sid == sid or one.endpoint_id == endpoint_id]
+            self.remove_in(connection, gone, Change.UNREGISTERED, now, {client: known})
             return gone
 
         return self.database.write(work, account_sid)
@@ -276,21 +274,16 @@ class Store:
         if (before.busy_until > now) != (until > now) or (0 < before.busy_until <= now and until == 0):
             after = [replace(one, busy_until=until) if one is before else one for one in known]
             kind = Change.ENGAGED if until > now else Change.FREE
-            self.log.add(connection, account_sid, client, kind, now, endpoint_id=endpoint_id, after=after)
-
-    def touch(self, lives: dict[Key, tuple[float, float]]) -> "Future[None]":
-        """Many heartbeats as one statement: endpoint -> (refreshed_at, expires_at). Published to nobody (PR-13)."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(
-                _TOUCH,
-                [
-                    {"a": key[0], "c": key[1], "e": key[2], "refreshed": refreshed, "expires": expires}
-                    for key, (refreshed, expires) in sorted(lives.items())
-                ],
+            self.log.add(
+                connection,
+                account_sid,
+                client,
+                kind,
+                now,
+                endpoint_id=endpoint_id,
+                after=after,
+                was=known,
             )
-
-        return self.database.write(work)
 
     def sweep(self, now: float) -> "list[Future[list[Endpoint]]]":
         """Deletes and publishes what has expired, frees devices of calls that nobody speaks for any more, up to SWEEP
@@ -325,27 +318,22 @@ class Store:
 
         return work
 
-    def shorten(self, node: str, limit: float) -> "Future[list[Endpoint]]":
-        """At the start of a node: its socket endpoints of before live until `limit` at most; answers with them."""
-
-        def work(connection: Connection) -> list[Endpoint]:
-            mine = (endpoints.c.node == node) & endpoints.c.socket
-            connection.execute(
-                update(endpoints).where(mine, endpoints.c.expires_at > limit).values(expires_at=limit)
-            )
-            return [rows.endpoint(row) for row in connection.execute(select(endpoints).where(mine))]
-
-        return self.database.write(work)
-
-    def remove_in(self, connection: Connection, gone: Sequence[Endpoint], change: Change, now: float) -> None:
-        """Deletes and publishes these endpoints of one account."""
+    def remove_in(
+        self,
+        connection: Connection,
+        gone: Sequence[Endpoint],
+        change: Change,
+        now: float,
+        were: Mapping[str, Sequence[Endpoint]] | None = None,
+    ) -> None:
+        """Deletes and publishes these endpoints of one account. `were`: all that their clients had."""
         if not gone:
             return
         connection.execute(
             _DELETE, [{"a": one.account_sid, "c": one.client, "e": one.endpoint_id} for one in gone]
         )
         happened = [Happened(client=one.client, kind=change, endpoint_id=one.endpoint_id) for one in gone]
-        self.log.add_all(connection, gone[0].account_sid, happened, now)
+        self.log.add_all(connection, gone[0].account_sid, happened, now, were=were)
 
     @staticmethod
     def _kind(connection: Connection, account_sid: str, name: str) -> StatusKind:

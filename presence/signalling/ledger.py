@@ -83,19 +83,22 @@ class Ledger:
         self._upserting: Any = sqlite.insert if store.database.sqlite else postgresql.insert
 
     def open_invite(self, invite: Invite, rung: Rung) -> "Future[Rung | None]":
-        """Stores this node's part before anybody is rung. Answers with the stored answer when it was known already;
-        with an empty one when the invite has ended before it came, here or at another node."""
+        """Stores this node's part before anybody is rung. Answers with the stored answer when it was known already
+        and rings somebody; with an empty one when the invite has ended before it came, here or at another node."""
 
         def work(connection: Connection) -> Rung | None:
             connection.execute(LOCK, {"account": invite.account_sid})
             known = connection.execute(
                 select(invites).where(*_this(invites, invite.account_sid, invite.call_sid))
             ).all()
-            for row in known:
-                if row.node == self._node:
-                    return as_rung(row.answer)
+            mine = next((row for row in known if row.node == self._node), None)
+            if mine is not None and (mine.state != RINGING or as_rung(mine.answer).rung):
+                return as_rung(mine.answer)
             if any(row.state != RINGING for row in known):
                 return Rung()
+            if mine is not None:  # it rang nobody
+                this = _this(invites, invite.account_sid, invite.call_sid)
+                connection.execute(delete(invites).where(*this, invites.c.node == self._node))
             connection.execute(self._upserting(invites), self._row(invite, rung))
             return None
 

@@ -75,14 +75,17 @@ class Ringing:
         calls.taken_over = self.taken
 
     async def ring(self, invite: Invite, busy: Collection[str] = ()) -> Rung:
-        """Stores the invite, rings its endpoints and says which; a repeat changes nothing and says the same.
+        """Stores the invite, rings its endpoints and says which; a repeat changes nothing and says the same, unless
+        nobody rang: the router asks once more then (PR-58).
 
         `busy`: endpoints that are on a call by their rows, whatever is known of it here.
         """
         known = self._rings.get((invite.account_sid, invite.call_sid))
         if known is not None:
             await asyncio.shield(known.stored)
-            return known.rung
+            if known.rung.rung or known.state != RINGING:
+                return known.rung
+            self._drop(known)
         failpoint("invite.before-commit")
         rung = self._sort(invite, busy)
         if rung.skipped:

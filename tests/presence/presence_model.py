@@ -66,6 +66,8 @@ class Client:
     version: int = 0
     chosen: tuple[str, str] = ("", "")
     told: View = GONE
+    seen: View = GONE
+    """What somebody would have seen who looked just before a change: an end is seen before the sweeper tells it."""
     devices: dict[str, Device] = field(default_factory=dict)
 
     def live(self, now: float, *, hidden: bool = True) -> list[Device]:
@@ -115,6 +117,7 @@ class Model:
         if based_on not in (None, client.version):
             raise Stale
         self.clients[name] = client
+        self._look(name, now)
         before = client.devices.get(asked.endpoint_id)
         if before and before.expires_at <= now:
             before = None
@@ -142,6 +145,7 @@ class Model:
         if based_on not in (None, client.version):
             raise Stale
         looked = before.looks()
+        self._look(name, now)
         for what, value in changes.items():
             setattr(before, what, value)
         before.refreshed_at = now
@@ -152,6 +156,7 @@ class Model:
         client = self.client(name)
         if based_on not in (None, client.version):
             raise Stale
+        self._look(name, now)
         before = [one.looks() for one in client.devices.values()], client.chosen
         client.chosen = (status, note)
         for one in client.devices.values():
@@ -171,6 +176,7 @@ class Model:
             self._move(name)
 
     def unregister(self, name: str, endpoint_id: str, now: float) -> None:
+        self._look(name, now)
         if self.client(name).devices.pop(endpoint_id, None):
             self._say(name, now)
 
@@ -178,6 +184,7 @@ class Model:
         device = self.client(name).devices.get(endpoint_id)
         if device is None or device.busy_until == until:
             return
+        self._look(name, now)
         before, device.busy_until = device.busy_until, until
         if (before > now) != (until > now) or (0 < before <= now and not until):
             self._say(name, now)
@@ -191,6 +198,7 @@ class Model:
             if one.expires_at <= now
         )
         for _, name, endpoint_id in over:
+            self._look(name, now)
             del self.clients[name].devices[endpoint_id]
         for _, name, _ in over:
             self._say(name, now)
@@ -205,9 +213,12 @@ class Model:
         client.version += 1
         self.log.append((name, True))
 
+    def _look(self, name: str, now: float) -> None:
+        self.client(name).seen = self.client(name).view(now, hidden=False)
+
     def _say(self, name: str, now: float) -> None:
         client = self.clients[name]
         client.version += 1
         told = client.view(now, hidden=False)
-        self.log.append((name, told != client.told))
-        client.told = told
+        self.log.append((name, not told == client.told == client.seen))
+        client.told = client.seen = told

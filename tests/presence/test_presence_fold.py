@@ -190,7 +190,6 @@ class Fold(RuleBasedStateMachine):
 
     @rule(whom=st.sampled_from(list(SELECTIONS)))
     def somebody_takes_a_snapshot(self, whom: str) -> None:
-        self.the_sweeper_comes()  # a snapshot between an end and its publication has a test of its own
         seen = viewed(self.database, self.account, self._view(whom), self.now)
         assert self._shown(seen.clients) == self._expected(whom)
         self.watchers[whom] = (seen.as_of, self._shown(seen.clients))
@@ -365,10 +364,6 @@ def test_pr36_replays_change_nothing_and_the_order_across_clients_is_irrelevant(
     assert answers[0] == answers[1] == answers[2]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a change is compared with what was told last, not with what was seen after an unpublished end",
-)
 @pytest.mark.parametrize("what", ["expires", "is free again"])
 def test_pr38_pr43_what_a_snapshot_saw_before_the_sweeper_came_is_corrected(
     database: Database, what: str

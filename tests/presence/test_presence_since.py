@@ -12,7 +12,10 @@ from foundation.permissions import EVERYONE, Scope, parse
 from presence import since
 from presence.faults import Absent, Conflict
 from presence.models import changes
+from presence.nodes import Nodes
 from presence.registration import Change
+from presence.signalling.holdings import Holdings
+from presence.signalling.ledger import Ledger
 from presence.since import CursorGone, before, news
 from presence.snapshots import viewed
 from presence.views import view
@@ -46,7 +49,9 @@ def test_pr44_what_nobody_without_detail_can_see_is_told_to_those_with_detail_on
     plain = ["presence:read:account"]
     assert told(sight.get("/Presence", plain, since=1)) == ([], [])
     assert told(sight.get("/Presence", [*plain, "presence:read:detail"], since=1)) == (["alice"], [])
-    sight.store.touch({(A, "alice", "e"): (NOW + 1, NOW + 91)}).result(10)
+    node = Nodes(sight.store.database, "")
+    beats = {(A, "alice", "e"): (NOW + 1, NOW + 91)}
+    Holdings(sight.store, Ledger(sight.store, ""), node).touch(beats).result(10)
     assert told(sight.get("/Presence", since=2)) == ([], [])
 
 

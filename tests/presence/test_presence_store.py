@@ -16,8 +16,10 @@ from foundation.keys import Keys
 from migrations import runner
 from presence.directory import Directory
 from presence.models import accounts, changes, endpoints, keys, metadata
+from presence.nodes import Nodes
 from presence.refusals import AccessRefused, Refusal
 from presence.registration import Endpoint, StaleVersion
+from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import BoundCall, Invite, Ledger, Rung
 from presence.snapshots import Snapshot, snapshot
 from presence.store import Store, all_of
@@ -71,6 +73,15 @@ def endpoint(client: str = "alice", endpoint_id: str = "e", now: float = NOW, **
     return Endpoint(**given)
 
 
+def holdings(db: Stores, node: str = "here") -> Holdings:
+    return Holdings(db.store, Ledger(db.store, node), Nodes(db.database, node))
+
+
+def written(db: Stores) -> None:
+    """Writes are in order: what was asked before is stored now."""
+    db.database.write(lambda _connection: None, A).result()
+
+
 @pytest.fixture
 def db(database_url: str) -> Iterator[Stores]:
     stores = Stores(database_url)
@@ -93,7 +104,7 @@ def test_pr13_a_heartbeat_raises_nothing_and_logs_nothing(db: Stores) -> None:
     db.put()
     before = (db.see("alice").as_of, db.see("alice").clients["alice"].version)
     db.put(now=NOW + 30)
-    db.store.touch({(A, "alice", "e"): (NOW + 60, NOW + 150)}).result()
+    holdings(db, "").touch({(A, "alice", "e"): (NOW + 60, NOW + 150)}).result()
     after = db.see("alice", now=NOW + 149)
     assert (after.as_of, after.clients["alice"].version) == before
     assert after.clients["alice"].endpoints[0].refreshed_at == NOW + 60
@@ -256,7 +267,7 @@ def test_after_a_restart_sockets_of_this_node_live_ten_seconds_more(db: Stores) 
     db.put("alice", socket=True, node="here")
     db.put("bob", socket=True, node="there")
     db.put("carol")
-    assert [one.client for one in db.store.shorten("here", NOW + 10).result()] == ["alice"]
+    assert [one.client for one in holdings(db).shorten(NOW + 10).result()] == ["alice"]
     seen = db.see("alice", "bob", "carol", now=NOW + 11)
     assert [name for name, one in seen.clients.items() if one.endpoints] == ["bob", "carol"]
 
@@ -294,12 +305,10 @@ def test_bound_calls_are_kept_until_unbound(db: Stores) -> None:
     )
     ledger.bind(call, NOW)
     ledger.bind(replace(call, ufrag="efgh"), NOW)
-    db.store.touch(
-        {(A, "x", "x"): (0.0, 0.0)}
-    ).result()  # writes are in order: the bindings are stored before
+    written(db)
     assert ledger.bound() == [replace(call, ufrag="efgh")]
     ledger.unbind(A, CALL, NOW)
-    db.store.touch({(A, "x", "x"): (0.0, 0.0)}).result()
+    written(db)
     assert ledger.bound() == []
 
 

@@ -51,6 +51,7 @@ def upgrade() -> None:
     with op.batch_alter_table("endpoints") as endpoints:
         endpoints.alter_column("status", type_=WORD, existing_type=sa.String(16), existing_nullable=False)
         endpoints.create_index("endpoints_busy", ["busy_until"])
+        endpoints.create_index("endpoints_node", ["node"])
     with op.batch_alter_table("calls") as calls:
         calls.add_column(sa.Column("lease_until", sa.Double, nullable=False, server_default="0"))
     with op.batch_alter_table("calls") as calls:
@@ -164,6 +165,7 @@ def downgrade() -> None:
     op.execute("UPDATE endpoints SET status = 'away' WHERE length(status) > 16")
     with op.batch_alter_table("endpoints") as endpoints:
         endpoints.drop_index("endpoints_busy")
+        endpoints.drop_index("endpoints_node")
         endpoints.alter_column("status", type_=sa.String(16), existing_type=WORD, existing_nullable=False)
     for table, columns in (("clients", CLIENTS), ("changes", CHANGES), ("endpoints", ENDPOINTS)):
         with op.batch_alter_table(table) as altered:
