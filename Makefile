@@ -16,7 +16,7 @@ contact-centre: $(VENV)/.ready-test ## the sample contact centre of examples/: m
 	@$(BIN)/python examples/contact_centre/run.py
 
 test: $(VENV)/.ready-test ## the tests; what needs a browser or PostgreSQL is skipped where that is missing
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/ruff format --check .

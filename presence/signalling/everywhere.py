@@ -37,13 +37,15 @@ class Everywhere(Doorway):
         self._ledger, self._holdings = gateway.ledger, gateway.holdings
 
     def ring(self, invite: Invite, busy: tuple[str, ...] = ()) -> Rung:
-        """Rings each endpoint at its node. A repeat, at whichever node, changes nothing and says the same."""
+        """Rings each endpoint at its node. A repeat, at whichever node, changes nothing and says the same; where
+        nobody rang it is another try (PR-58)."""
         now = self._clock().timestamp()
         invite = replace(invite, created_at=now)
         known = Rung()
         if self._nodes.shared:  # alone, the gateway itself knows a repeat
-            for _, _, answer in self._ledger.parts(invite.account_sid, invite.call_sid):
-                known += answer
+            for _, state, answer in self._ledger.parts(invite.account_sid, invite.call_sid):
+                if answer.rung or state != RINGING:
+                    known += answer
         told = {*known.rung, *(one for one, _ in known.skipped)}
         places = self._holdings.places(invite.account_sid, invite.client, now, invite.endpoints)
         busy = tuple(place.endpoint_id for place in places if place.busy_until > now)

@@ -32,10 +32,12 @@ def test_the_presence_server_is_killed_in_a_call(play: Play) -> None:
         await asyncio.to_thread(world.deployment.start, "presence")
         await call.wait("reconnected")
         await call.hears(CALLER_HZ)
-        await world.until(lambda: world.alice().available, "alice is registered again")
+        await world.until(lambda: world.alice().endpoints[0].last_seen > last_seen, "alice registers again")
+        assert world.alice().status == "busy"
         await call.do("disconnect")
         await asyncio.wait_for(caller.ended, 5)
         await world.over()
+        await world.until(lambda: world.alice().available, "alice is free again")
         assert world.asked_times("/done") == 1
 
     play(scenario)

@@ -36,7 +36,7 @@ CALLER_HZ, AGENT_HZ = 600, 1000
 PATIENCE = 60.0
 RATE = 8000
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @dataclass

@@ -208,7 +208,7 @@ SESSIONS = st.builds(
 NAMES = ("legs", "timers", "fetches", "sounds", "recordings", "streams", "listens")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(session=SESSIONS, data=st.data())
 def test_any_events_on_any_document(session: Any, data: st.DataObject) -> None:
     state, known = session, {name: [] for name in NAMES}

@@ -38,7 +38,7 @@ BESIDE_FLASK = {"GET /v1/Accounts/{account_sid}/PresenceStream"}
 """Served by an ASGI app of its own."""
 ASKED = [one for group in OPERATIONS.values() for one in group if one.who and one.media != EVENTS]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-FEW, MANY = 4, 60
+FEW, MANY = 2, 60
 
 
 @pytest.fixture(scope="module")

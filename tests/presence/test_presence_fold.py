@@ -421,7 +421,7 @@ def _run(database: Database, examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(400)  # for the shrinking of what fails
 def test_pr36_pr16_pr43_every_query_is_a_fold_over_what_was_accepted(database: Database) -> None:
-    _run(database, 40 if database.sqlite else 10, 30)
+    _run(database, 25 if database.sqlite else 8, 30)
 
 
 @pytest.mark.slow
