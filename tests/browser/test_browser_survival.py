@@ -26,6 +26,7 @@ def test_the_presence_server_is_killed_in_a_call(play: Play) -> None:
     async def scenario(world: World) -> None:
         alice = await world.registered()
         caller, call = await world.talking(alice)
+        last_seen = world.alice().endpoints[0].last_seen
         world.deployment.kill("presence")
         await call.wait("reconnecting")
         await hears(caller, ALICE_HZ, patience=3)  # audio does not need signalling
