@@ -45,8 +45,11 @@ from foundation.webserver.serve import Listener, serve
 from foundation.webserver.service import service_token
 from migrations import runner
 from presence.client import PresenceClient
+from presence.nodes import Nodes
 from presence.registration import Endpoint
 from presence.server import run_presence
+from presence.signalling.holdings import Holdings
+from presence.signalling.ledger import Ledger
 from presence.snapshots import snapshot
 from presence.store import Store
 
@@ -252,7 +255,8 @@ def refresh(store: Store) -> None:
     """The heartbeats of all devices."""
     now = time.time()
     lives = {(ACCOUNT, f"q{n}", f"e{m}"): (now, now + 3600) for n in range(1000) for m in range(3)}
-    store.touch(lives).result()
+    holdings = Holdings(store, Ledger(store, ""), Nodes(store.database, ""))
+    holdings.touch(lives).result()
 
 
 def peers(over_http: Rate, lookups: Rate, query_ms: float, count: int) -> None:
