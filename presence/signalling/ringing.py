@@ -80,12 +80,11 @@ class Ringing:
 
         `busy`: endpoints that are on a call by their rows, whatever is known of it here.
         """
-        known = self._rings.get((invite.account_sid, invite.call_sid))
-        if known is not None:
+        while (known := self._rings.get((invite.account_sid, invite.call_sid))) is not None:
             await asyncio.shield(known.stored)
             if known.rung.rung or known.state != RINGING:
                 return known.rung
-            self._drop(known)
+            self._drop(known)  # unless another repeat did, and rings by now: then that one is waited for
         failpoint("invite.before-commit")
         rung = self._sort(invite, busy)
         if rung.skipped:

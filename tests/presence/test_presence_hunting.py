@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,29 @@ def test_pr51_waves_and_declines_survive_kill_9(mortal: World) -> None:
     assert back[2].expect("invite")["callsid"] == call_sid, "its turn comes at the old time"
     assert back[1].expect("cancel") == {"callsid": call_sid}
     back[0].silent()
+
+
+def test_pr58_an_invite_that_rang_nobody_is_another_try(tenant: Tenant) -> None:
+    """The router asks once more with the same call; from when somebody rings, a repeat changes nothing."""
+    call_sid = sid("CA")
+    assert tenant.ring("alice", ["gone"], call_sid).rung == ()
+    app = tenant.app("alice")
+    (endpoint,) = tenant.endpoints("alice")
+    assert tenant.ring("alice", [endpoint], call_sid).rung == (endpoint,)
+    assert app.expect("invite")["callsid"] == call_sid
+    assert tenant.ring("alice", [endpoint], call_sid).rung == (endpoint,)
+    app.silent()
+
+
+def test_pr58_other_tries_at_once_ring_once(tenant: Tenant) -> None:
+    call_sid = sid("CA")
+    assert tenant.ring("alice", ["gone"], call_sid).rung == ()
+    app = tenant.app("alice")
+    (endpoint,) = tenant.endpoints("alice")
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(tenant.ring, "alice", [endpoint], call_sid) for _ in range(8)]
+    assert {one.result().rung for one in tries} == {(endpoint,)}
+    assert app.expect("invite")["callsid"] == call_sid
+    app.silent()
+    app.send("answer", callsid=call_sid, sdp=SDP.format("mine"))
+    tenant.world.router.wait(tenant.account, "accepted")
