@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from callrouter.app import Parts, create_app
+from callrouter.calls import leases, sweeping
 from callrouter.calls.audio import Audio
 from callrouter.calls.dispatch import Dispatcher
 from callrouter.calls.engine import Engine
@@ -22,13 +23,14 @@ from callrouter.calls.steering import SteeringFront
 from callrouter.calls.suspension import while_active
 from callrouter.calls.sweeping import Sweep
 from callrouter.carriers.webhook import ANYWHERE, Carriers
-from callrouter.directory.usage.watch import UsageWatch
+from callrouter.directory.usage import watch as usage
 from callrouter.media.client import MediaClient
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import load_keys
 from foundation.outbound.fetch import Fetcher
 from foundation.outbound.pool import FetchPool
+from foundation.periodic import Periodic
 from foundation.settings import Settings, address
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.health import Check, database_check
@@ -81,12 +83,17 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     await engine.start()
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
-    sweep = Sweep(engine, database)
-    sweep.start()
-    leases = Leases(engine, presence)
-    leases.start()
-    usage = UsageWatch(database, engine.now, settings.router_base())
-    usage.start()
+    rounds = [
+        Periodic("sweep", Sweep(engine, database).sweep, sweeping.PAUSE_SECONDS),
+        Periodic("leases", Leases(engine, presence).renew, leases.PAUSE_SECONDS),
+        Periodic(
+            "usage triggers",
+            lambda: usage.look(database, engine.now(), settings.router_base()),
+            usage.SECONDS,
+        ),
+    ]
+    for one in rounds:
+        one.start()
     loop = asyncio.get_running_loop()
     front = SteeringFront(engine, database, loop, calls_per_second=settings.calls_per_second)
     checks: dict[str, Check] = {
@@ -108,9 +115,8 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     try:
         await serve(bridge, [Listener(bind=settings.router_bind)], stop)
     finally:
-        await usage.stop()
-        await leases.stop()
-        await sweep.stop()
+        for one in reversed(rounds):
+            await one.stop()
         await dispatcher.stop()
         await engine.stop()
         await audio.stop()

@@ -6,7 +6,6 @@ What makes a device busy is a lease: when this router dies in a call, the device
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 
 import structlog
 
@@ -28,21 +27,6 @@ class Leases:
     def __init__(self, engine: Engine, presence: PresenceClient) -> None:
         self._engine = engine
         self._presence = presence
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self.renew()
-            await asyncio.sleep(PAUSE_SECONDS)
 
     async def renew(self) -> None:
         """Once for all; what the presence server does not hear now, it hears the next time."""

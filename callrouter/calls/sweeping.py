@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import DBAPIError
 
 from callrouter.calls import recordings
 from callrouter.calls.engine import Engine
@@ -39,24 +38,6 @@ class Sweep:
     def __init__(self, engine: Engine, database: Database) -> None:
         self._engine = engine
         self._database = database
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except DBAPIError as error:
-                log.warning("waiting for the database", error=str(error.orig))
-            await asyncio.sleep(PAUSE_SECONDS)
 
     async def sweep(self) -> None:
         """Once through all."""

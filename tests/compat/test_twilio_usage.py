@@ -333,25 +333,3 @@ def test_of_two_routers_one_fires(client: Client, used: Used, deployment: Any) -
         return watch.fire(connection, found[0][0], came_to=1, base_url="", day=used.today, now=used.noon(0))
 
     assert [deployment.write(fire), deployment.write(fire)] == [True, False]
-
-
-def test_the_watch_goes_on_after_a_fault(monkeypatch: pytest.MonkeyPatch, deployment: Any) -> None:
-    looks: list[float] = []
-
-    async def look(_database: Any, now: float, _base_url: str) -> None:
-        looks.append(now)
-        if len(looks) == 1:
-            raise RuntimeError("the first look fails")
-        done.set()
-
-    monkeypatch.setattr(watch, "look", look)
-
-    async def run() -> None:
-        unit = watch.UsageWatch(deployment.database, lambda: 1.0, "", every=0.001)
-        unit.start()
-        await asyncio.wait_for(done.wait(), 10)
-        await unit.stop()
-
-    done = asyncio.Event()
-    asyncio.run(run())
-    assert len(looks) >= 2

@@ -5,7 +5,7 @@ is stored.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -28,33 +28,6 @@ SECONDS = 60.0
 """Between two looks."""
 GRACE_SECONDS = 3600
 """For which what a day used may still fire after its end."""
-
-
-class UsageWatch:
-    """Looks until it is stopped."""
-
-    def __init__(
-        self, database: Database, now: Callable[[], float], base_url: str, every: float = SECONDS
-    ) -> None:
-        """`base_url`: what our addresses begin with; `every`: seconds."""
-        self._database, self._now, self._base_url, self._every = database, now, base_url, every
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await look(self._database, self._now(), self._base_url)
-            except Exception:  # whatever it was, the next look comes
-                log.exception("usage triggers could not be checked")
-            await asyncio.sleep(self._every)
 
 
 async def look(database: Database, now: float, base_url: str) -> None:
