@@ -314,6 +314,7 @@ async def busy(scene: Scene, doing: str) -> AsyncIterator[SimulatedCall]:
         )
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
         await within(5, call.answered)
+        await scene.until(lambda: scene.statuses()[number] == "in-progress", "the router knows that too")
         if doing == "dials":
             await within(5, alice.incoming())
         elif doing == "talks in a stream":
