@@ -46,11 +46,11 @@ from foundation.webserver.service import service_token
 from migrations import runner
 from presence.client import PresenceClient
 from presence.nodes import Nodes
+from presence.reading.snapshots import snapshot
 from presence.registration import Endpoint
 from presence.server import run_presence
 from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import Ledger
-from presence.snapshots import snapshot
 from presence.store import Store
 
 ACCOUNT, KEY, SECRET, MASTER = "AC" + "0" * 32, "SK" + "1" * 32, "s" * 32, "k" * 40

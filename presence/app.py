@@ -7,7 +7,9 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import database_check, health
-from presence.access import Access
+from presence.access.callers import Access
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
 from presence.api.browser import browser
 from presence.api.description import description
 from presence.api.destinations import destinations
@@ -21,8 +23,6 @@ from presence.api.shared import Api, handle_refusals
 from presence.api.statuses import statuses
 from presence.api.subscriptions import subscriptions
 from presence.api.views import views
-from presence.directory import Directory
-from presence.limits import RefusalLimit
 from presence.signalling.doorway import Door
 from presence.store import Store
 

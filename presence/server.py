@@ -14,15 +14,14 @@ from foundation.settings import Settings
 from foundation.webserver.bridge import Receive, Scope, Send, WsgiBridge
 from foundation.webserver.serve import Listener, serve
 from presence import tls
-from presence.access import Access
+from presence.access.callers import Access
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
 from presence.app import create_app
 from presence.cors import allow_origins
-from presence.directory import Directory
-from presence.feed import Feed
-from presence.limits import RefusalLimit
-from presence.lookups import Lookups
 from presence.neighbours import Neighbours
 from presence.nodes import Nodes, node_name, node_url
+from presence.reading.lookups import Lookups
 from presence.router_link import HttpRouterLink, RouterLink
 from presence.signalling import telemetry
 from presence.signalling.everywhere import Everywhere
@@ -30,6 +29,7 @@ from presence.signalling.gateway import Gateway
 from presence.signalling.watching import Watching
 from presence.store import Store
 from presence.subscriptions.delivery import Delivery
+from presence.subscriptions.feed import Feed
 from presence.subscriptions.stream import PresenceStream
 from presence.subscriptions.webhooks import Webhooks
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, and_, bindparam, exists, or_, select
 
 from foundation.sids import API_KEY
 from presence import rows
+from presence.access.refusals import AccessRefused, Refusal
 from presence.changes import NEVER_SEEN, ClientRow
 from presence.models import accounts, clients, endpoints, keys, revocations
-from presence.refusals import AccessRefused, Refusal
 from presence.registration import Endpoint
 
 _REVOKED = exists().where(

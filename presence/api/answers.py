@@ -3,7 +3,7 @@ look-ups share it, so that they say the same."""
 
 import hashlib
 
-from presence.snapshots import Client
+from presence.reading.snapshots import Client
 
 FRESH = 1
 """Seconds for which an app may look at its own copy: it changes at any time, so what counts is the ETag."""

@@ -8,12 +8,12 @@ from typing import Any
 from foundation.keys import Keys, TokenRefused
 from foundation.permissions import EVERYONE, NOBODY, Scope
 from presence import fields
-from presence.access import Caller, Kind
+from presence.access.callers import Caller, Kind
+from presence.access.refusals import AccessRefused, Refusal
 from presence.api.shared import client_name
 from presence.identity import LONGEST
-from presence.refusals import AccessRefused, Refusal
+from presence.reading.views import View, view
 from presence.registration import CAPABILITIES
-from presence.views import View, view
 
 MOST_NAMES = 1000
 MOST_A_PAGE = 1000

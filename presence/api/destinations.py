@@ -8,12 +8,12 @@ from flask import Blueprint, Response, jsonify
 from foundation.sids import ACCOUNT
 from foundation.webserver.errors import ApiError
 from presence import fields
-from presence.access import Caller, Kind
+from presence.access.callers import Caller, Kind
 from presence.api import paging
 from presence.api.shared import Api, client_name, sid, stored
-from presence.destinations import MOST_TARGETS, Destination, Destinations, Target, absent
+from presence.definitions.destinations import MOST_TARGETS, Destination, Destinations, Target, absent
 from presence.identity import LONGEST, is_client_name
-from presence.rendering import moment
+from presence.reading.rendering import moment
 
 
 def destinations(api: Api) -> Blueprint:

@@ -6,13 +6,13 @@ from flask import Blueprint, Response, jsonify
 
 from foundation.sids import ACCOUNT
 from presence import fields
-from presence.access import Caller, Kind
+from presence.access.callers import Caller, Kind
+from presence.access.refusals import AccessRefused, Refusal
 from presence.api import paging
 from presence.api.shared import Api, client_name, sid, stored
+from presence.definitions.lists import MOST_CLIENTS, NAME, ContactList, ContactLists, absent
 from presence.identity import LONGEST
-from presence.lists import MOST_CLIENTS, NAME, ContactList, ContactLists, absent
-from presence.refusals import AccessRefused, Refusal
-from presence.rendering import moment
+from presence.reading.rendering import moment
 
 
 def lists(api: Api) -> Blueprint:

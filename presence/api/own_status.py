@@ -7,11 +7,11 @@ from flask import Blueprint, Response, jsonify
 
 from foundation.sids import ACCOUNT
 from presence import fields
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import demand_publish
 from presence.api.registrations import LONGEST_NOTE, READERS
 from presence.api.shared import Api, client_name, sid, stored
 from presence.changes import ClientRow
-from presence.refusals import AccessRefused, Refusal
-from presence.tokens import demand_publish
 
 
 def own_status(api: Api) -> Blueprint:

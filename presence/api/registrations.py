@@ -7,14 +7,15 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from foundation.sids import ACCOUNT, REGISTRATION, new_sid
-from presence import fields, rendering
-from presence.access import Kind
+from presence import fields
+from presence.access.callers import Kind
+from presence.access.tokens import Grant, demand_publish
 from presence.api.shared import Api, client_name, stored
 from presence.api.shared import sid as checked
 from presence.faults import Absent
+from presence.reading import rendering
 from presence.registration import CAPABILITIES, HTTP_TTL, OFFLINE, TTL_LIMITS, Endpoint, expiry
 from presence.store import Accepted
-from presence.tokens import Grant, demand_publish
 
 ENDPOINT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 PRIORITIES = (-1000, 1000)

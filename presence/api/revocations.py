@@ -6,14 +6,14 @@ from flask import Blueprint, Response, jsonify
 
 from foundation.sids import ACCOUNT, API_KEY
 from presence import fields
-from presence.access import Kind as Caller
+from presence.access.callers import Kind as Caller
+from presence.access.jwt_parts import SIZE_LIMIT
+from presence.access.revocations import Kind, Revocation
+from presence.access.tokens import digest, digest_for
 from presence.api import paging
 from presence.api.shared import Api, client_name, sid, stored
 from presence.identity import LONGEST
-from presence.jwt_parts import SIZE_LIMIT
-from presence.rendering import moment
-from presence.revocations import Kind, Revocation
-from presence.tokens import digest, digest_for
+from presence.reading.rendering import moment
 
 NAMED = ("token", "token_id", "identity", "key", "account")
 """What can be revoked; a request names one."""

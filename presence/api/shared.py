@@ -11,11 +11,11 @@ from foundation.settings import Settings
 from foundation.sids import is_sid
 from foundation.webserver.errors import ApiError, error_body
 from presence import fields
-from presence.access import Access
-from presence.directory import Directory
+from presence.access.callers import Access
+from presence.access.directory import Directory
+from presence.access.refusals import AccessRefused, Refusal
 from presence.faults import CallerFault
 from presence.identity import is_client_name
-from presence.refusals import AccessRefused, Refusal
 from presence.registration import StaleVersion
 from presence.signalling.doorway import Door
 from presence.store import NotRegistered, StatusUnknown, Store

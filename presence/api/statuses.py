@@ -6,11 +6,11 @@ from flask import Blueprint, Response, jsonify
 
 from foundation.sids import ACCOUNT
 from presence import fields
-from presence.access import Kind
+from presence.access.callers import Kind
 from presence.api.shared import Api, sid, stored
+from presence.definitions.vocabulary import Vocabulary, absent
 from presence.faults import Conflict
 from presence.statuses import BUILT_IN, NAME, RANKS, RESERVED, StatusKind
-from presence.vocabulary import Vocabulary, absent
 
 
 def statuses(api: Api) -> Blueprint:

@@ -9,10 +9,10 @@ from foundation.outbound.guard import Guard
 from foundation.outbound.overrides import split
 from foundation.sids import ACCOUNT, SUBSCRIPTION
 from presence import fields
-from presence.access import Kind
+from presence.access.callers import Kind
 from presence.api.asking import SELECTORS
 from presence.api.shared import Api, sid, stored
-from presence.rendering import moment
+from presence.reading.rendering import moment
 from presence.subscriptions import following
 from presence.subscriptions.webhooks import Webhook, Webhooks
 

@@ -8,16 +8,16 @@ from foundation.permissions import Scope
 from foundation.sids import ACCOUNT
 from foundation.webserver.errors import ApiError
 from presence import fields
-from presence.access import Caller, Kind
+from presence.access.callers import Caller, Kind
 from presence.api import answers, asking
 from presence.api.answers import Headers
 from presence.api.asking import MOST_NAMES, Asked, Page
 from presence.api.shared import Api, client_name, sid
-from presence.reach import Wanted, reach
-from presence.rendering import message_text, presence_text, reach_text
-from presence.since import CursorGone, News, news
-from presence.snapshots import glimpse, viewed
-from presence.views import View
+from presence.reading.reach import Wanted, reach
+from presence.reading.rendering import message_text, presence_text, reach_text
+from presence.reading.since import CursorGone, News, news
+from presence.reading.snapshots import glimpse, viewed
+from presence.reading.views import View
 
 
 def views(api: Api, keys: Keys) -> Blueprint:

@@ -17,10 +17,11 @@ from foundation.clock import Clock
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.bridge import Receive, Scope, Send
-from presence.directory import Directory
-from presence.limits import RefusalLimit
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant, verify
 from presence.neighbours import Neighbours
-from presence.refusals import AccessRefused, Refusal
 from presence.router_link import RouterLink
 from presence.signalling import frames
 from presence.signalling.book import Book
@@ -49,7 +50,6 @@ from presence.signalling.roster import Roster
 from presence.signalling.socket import Socket
 from presence.signalling.teller import Teller
 from presence.store import Store
-from presence.tokens import Grant, verify
 
 if TYPE_CHECKING:
     from presence.signalling.watching import Watching

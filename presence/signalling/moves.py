@@ -11,10 +11,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from foundation.clock import Clock
+from presence.access.tokens import Grant
 from presence.neighbours import Neighbours, Unreachable
 from presence.signalling.holdings import Holdings, Place
 from presence.signalling.ledger import BoundCall, Ledger
-from presence.tokens import Grant
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from presence.refusals import AccessRefused, Refusal
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant
 from presence.signalling import frames, presence_frames
 from presence.signalling.frames import (
     CallFrame,
@@ -28,7 +29,6 @@ from presence.signalling.frames import (
     SetStatus,
     Subscribe,
 )
-from presence.tokens import Grant
 
 FIRST_FRAME = 5.0  # seconds until a verified listen (reliability-security 4.14)
 HEARTBEAT = 8.0  # seconds between ours; the SDK gives up after 15 s without a message

@@ -14,7 +14,7 @@ from foundation.clock import Clock
 from foundation.db import DatabaseOverloaded
 from foundation.failpoints import failpoint
 from foundation.sids import REGISTRATION, new_sid
-from presence.refusals import AccessRefused
+from presence.access.refusals import AccessRefused
 from presence.registration import Endpoint, expiry
 from presence.signalling import frames
 from presence.signalling.holdings import Holdings

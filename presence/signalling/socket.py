@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from foundation.webserver.bridge import Send
+from presence.access.tokens import Grant
 from presence.signalling.protocol import Connection
-from presence.tokens import Grant
 
 if TYPE_CHECKING:
     from presence.signalling.call import Call

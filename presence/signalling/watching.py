@@ -14,19 +14,19 @@ from sqlalchemy.exc import OperationalError
 from foundation.clock import Clock
 from foundation.db import DatabaseOverloaded
 from foundation.webserver.errors import ApiError
+from presence.access.refusals import AccessRefused, Refusal
 from presence.faults import CallerFault
-from presence.feed import Feed
-from presence.refusals import AccessRefused, Refusal
+from presence.reading.views import View
 from presence.signalling import frames, presence_frames
 from presence.signalling.frames import PresenceFrame, SetStatus, Subscribe, Unsubscribe
 from presence.signalling.socket import QUEUE, Socket
 from presence.store import StatusUnknown, Store
 from presence.subscriptions import following, messages
 from presence.subscriptions.ending import UNREADABLE, Ended, Ending
+from presence.subscriptions.feed import Feed
 from presence.subscriptions.following import Wanted
 from presence.subscriptions.messages import Message
 from presence.subscriptions.subscriber import Subscriber
-from presence.views import View
 
 log = structlog.get_logger(__name__)
 

@@ -18,10 +18,10 @@ from prometheus_client import Counter
 from foundation.outbound.errors import OutboundError
 from foundation.outbound.fetch import Fetcher
 from foundation.outbound.message import CALLBACK_MAX_BYTES, OutboundRequest
-from presence.directory import Directory
-from presence.feed import Feed
+from presence.access.directory import Directory
 from presence.subscriptions import following
 from presence.subscriptions.ending import Ended
+from presence.subscriptions.feed import Feed
 from presence.subscriptions.messages import Message
 from presence.subscriptions.subscriber import Subscriber
 from presence.subscriptions.webhooks import LEASE, Webhook, Webhooks, pause

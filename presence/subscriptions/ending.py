@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from presence.refusals import Refusal
+from presence.access.refusals import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 from foundation.permissions import NOBODY, Scope
 from presence import fields
-from presence.access import Caller
+from presence.access.callers import Caller
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant
 from presence.api import asking
-from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant
-from presence.views import View, view
+from presence.reading.views import View, view
 
 
 @dataclass(frozen=True, kw_only=True)

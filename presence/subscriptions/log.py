@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, select
 
 from foundation.db import Database
 from presence.models import accounts, changes, contacts
+from presence.reading.snapshots import frozen
 from presence.registration import Change
 from presence.rows import split
-from presence.snapshots import frozen
 
 _HEAD = select(accounts.c.sequence).where(accounts.c.account_sid == bindparam("account"))
 _HEADS = select(accounts.c.account_sid, accounts.c.sequence).where(

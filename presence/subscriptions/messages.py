@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from presence import rendering
+from presence.reading import rendering
+from presence.reading.snapshots import Client, Snapshot
+from presence.reading.views import View
 from presence.registration import consolidate
-from presence.snapshots import Client, Snapshot
 from presence.subscriptions.news import News, Told
-from presence.views import View
 
 PART = 1_000  # clients in one message
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from presence.snapshots import Client
+from presence.reading.snapshots import Client
+from presence.reading.views import View
 from presence.subscriptions.log import Entry
-from presence.views import View
 
 T = TypeVar("T")
 

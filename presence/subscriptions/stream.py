@@ -22,13 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from foundation.webserver.bridge import Receive, Scope, Send
 from foundation.webserver.errors import ApiError, error_body
 from presence import fields
-from presence.access import Caller, Kind
+from presence.access.callers import Caller, Kind
+from presence.access.refusals import AccessRefused, Refusal
 from presence.faults import Absent
-from presence.feed import Feed
-from presence.refusals import AccessRefused, Refusal
 from presence.subscriptions import following
 from presence.subscriptions.crowd import Crowd
 from presence.subscriptions.ending import Crowded, Ended, Ending
+from presence.subscriptions.feed import Feed
 from presence.subscriptions.following import Wanted
 from presence.subscriptions.messages import Message
 from presence.subscriptions.subscriber import Subscriber

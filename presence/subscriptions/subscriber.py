@@ -6,14 +6,14 @@ from typing import Protocol
 
 import structlog
 
-from presence.snapshots import Snapshot
+from presence.access.tokens import Grant
+from presence.reading.snapshots import Snapshot
+from presence.reading.views import View
 from presence.subscriptions import messages
 from presence.subscriptions.ending import UNREADABLE, Ended, Ending
 from presence.subscriptions.messages import Message
 from presence.subscriptions.news import News
 from presence.subscriptions.subscription import Subscription
-from presence.tokens import Grant
-from presence.views import View
 
 log = structlog.get_logger(__name__)
 

@@ -14,10 +14,10 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
 from migrations import runner
-from presence.directory import Directory
+from presence.access.directory import Directory
 from presence.models import changes
+from presence.reading.snapshots import Client, snapshot
 from presence.registration import Consolidated, Endpoint, consolidate
-from presence.snapshots import Client, snapshot
 from presence.store import Store
 
 A, B = "AC" + "a" * 32, "AC" + "b" * 32

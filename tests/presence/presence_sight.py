@@ -16,7 +16,7 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.service import service_token
 from presence.app import create_app
-from presence.lists import ContactLists
+from presence.definitions.lists import ContactLists
 from presence.models import accounts, metadata
 
 MASTER = "k" * 40

@@ -19,16 +19,16 @@ from foundation.keys import Keys
 from foundation.outbound.fetch import Fetcher
 from foundation.webserver.bridge import Receive, Scope, Send
 from foundation.webserver.serve import Listener, serve
-from presence.access import Access
+from presence.access.callers import Access
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
 from presence.changes import Happened, lock
 from presence.cors import allow_origins
-from presence.directory import Directory
-from presence.feed import Feed
-from presence.limits import RefusalLimit
-from presence.lists import ContactLists
+from presence.definitions.lists import ContactLists
 from presence.registration import Change, Endpoint
 from presence.store import Store
 from presence.subscriptions.delivery import Delivery
+from presence.subscriptions.feed import Feed
 from presence.subscriptions.stream import PresenceStream
 from presence.subscriptions.webhooks import Webhooks
 

@@ -18,13 +18,13 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.service import service_token
 from migrations import runner
-from presence.access import Access, Kind
+from presence.access.callers import Access, Kind
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import signer
 from presence.app import create_app
-from presence.directory import Directory
-from presence.limits import RefusalLimit
-from presence.refusals import AccessRefused, Refusal
 from presence.store import Store
-from presence.tokens import signer
 
 OPEN = {"/livez", "/readyz", "/metrics", "/presence.js", "/v1/openapi.json"}
 """What anybody may read, at most."""

@@ -24,8 +24,8 @@ from websockets.exceptions import ConnectionClosed
 
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
+from presence.access.refusals import Refusal
 from presence.models import metadata
-from presence.refusals import Refusal
 
 ELSEWHERE = "127.0.0.2"
 """Another address of this machine, on Linux: for somebody who is not us."""

@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.service import service_token
-from presence.access import Kind
+from presence.access.callers import Kind
 from presence.api.description import document
 from presence.api.description.operations import EVENTS, OPERATIONS, Operation
 from presence.app import create_app

@@ -8,7 +8,7 @@ import pytest
 from presence_asking import NOW, A, B, Stores, account, client, service
 from presence_world import Tenant, sid
 
-from presence.destinations import MOST_TARGETS, Destinations, Target, TargetRefused
+from presence.definitions.destinations import MOST_TARGETS, Destinations, Target, TargetRefused
 from presence.faults import Absent, Conflict, Limited
 
 
@@ -79,7 +79,7 @@ def test_pr61_targets_are_of_known_accounts(stock: Destinations) -> None:
 
 
 def test_pr28_destinations_are_capped(stock: Destinations, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("presence.destinations.MOST", 3)
+    monkeypatch.setattr("presence.definitions.destinations.MOST", 3)
     for n in range(3):
         stock.put(A, f"d{n}", clients("a"), NOW).result()
     with pytest.raises(Limited, match="at most 3 "):

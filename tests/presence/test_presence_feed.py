@@ -13,10 +13,10 @@ from streams_world import Account, Node
 
 from foundation.permissions import EVERYONE, Scope
 from migrations import runner
-from presence import feed
-from presence.snapshots import viewed
+from presence.reading.snapshots import viewed
+from presence.reading.views import View
+from presence.subscriptions import feed
 from presence.subscriptions import log as changelog
-from presence.views import View
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.permissions import ALL, EVERYONE, Scope
 from migrations import runner
+from presence.access.directory import Directory
 from presence.changes import LOCK
-from presence.directory import Directory
-from presence.lists import ContactLists
+from presence.definitions.lists import ContactLists
 from presence.models import changes, endpoints, statuses
+from presence.reading.since import news
+from presence.reading.snapshots import snapshot, viewed
+from presence.reading.views import View, view
 from presence.registration import Endpoint, StaleVersion, consolidate
-from presence.since import news
-from presence.snapshots import snapshot, viewed
 from presence.store import NotRegistered, Store, all_of
-from presence.views import View, view
 
 CAP = 3
 LIST = "team"

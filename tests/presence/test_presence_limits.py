@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presence_world import App, Tenant, World
 
-from presence import limits
-from presence.limits import RefusalLimit, network
-from presence.refusals import AccessRefused, Refusal
+from presence.access import limits
+from presence.access.limits import RefusalLimit, network
+from presence.access.refusals import AccessRefused, Refusal
 
 
 class Clock:

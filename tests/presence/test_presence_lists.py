@@ -6,8 +6,8 @@ import pytest
 from presence_asking import NOW, A, B, Stores, account, client, service
 from presence_world import Tenant
 
+from presence.definitions.lists import MOST_CLIENTS, ContactLists
 from presence.faults import Absent, Conflict, Limited
-from presence.lists import MOST_CLIENTS, ContactLists
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_pr33_a_list_is_capped_and_a_refusal_writes_nothing(db: Stores, lists: C
 
 
 def test_pr33_lists_are_capped(lists: ContactLists, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("presence.lists.MOST_LISTS", 3)
+    monkeypatch.setattr("presence.definitions.lists.MOST_LISTS", 3)
     for n in range(3):
         lists.create(A, f"l{n}", [], NOW).result()
     with pytest.raises(Limited, match="at most 3 "):

@@ -14,7 +14,7 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from migrations import runner
 from presence import neighbours as neighbours_module
-from presence.directory import Directory
+from presence.access.directory import Directory
 from presence.neighbours import Neighbours, Unreachable
 from presence.nodes import Nodes, node_url
 from presence.registration import Endpoint

@@ -21,8 +21,8 @@ from foundation.permissions import (
     Scope,
     parse,
 )
-from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, verify
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant, verify
 
 ACCOUNT, KEY, SECRET, AUTH_TOKEN = "AC" + "a" * 32, "SK" + "a" * 32, "s" * 32, "t" * 32
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presence.refusals import AccessRefused, Refusal
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant
 from presence.signalling import frames
 from presence.signalling.frames import FrameRefused
 from presence.signalling.protocol import (
@@ -24,7 +25,6 @@ from presence.signalling.protocol import (
     Send,
     Verify,
 )
-from presence.tokens import Grant
 
 CALL = "CA" + "1" * 32
 GRANT = Grant(

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from foundation.db import Database
 from foundation.keys import Keys
 from migrations import runner
-from presence.directory import Directory
+from presence.access.directory import Directory
 from presence.models import changes, clients, endpoints
 from presence.registration import Endpoint, StaleVersion
 from presence.store import Accepted, Store

@@ -3,8 +3,8 @@
 from presence_asking import NOW, A, B, device
 from presence_sight import Sight
 
-from presence.destinations import Destinations, Target
-from presence.reach import Wanted, reach
+from presence.definitions.destinations import Destinations, Target
+from presence.reading.reach import Wanted, reach
 
 
 def test_pr50_a_client_is_its_own_target_with_all_its_devices(sight: Sight) -> None:

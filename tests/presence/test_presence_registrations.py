@@ -13,9 +13,9 @@ from presence_world import Tenant
 from sqlalchemy import insert, select
 
 from foundation.db import Database
+from presence.access.refusals import AccessRefused, Refusal
 from presence.changes import LOCK
 from presence.models import changes, endpoints, keys, revocations
-from presence.refusals import AccessRefused, Refusal
 from presence.registration import StaleVersion
 from presence.store import NotRegistered, Store
 

@@ -16,15 +16,15 @@ from sqlalchemy import Connection, delete
 from foundation.db import Database
 from foundation.keys import Keys
 from migrations import runner
-from presence import revocations as module
-from presence.directory import Directory
+from presence.access import revocations as module
+from presence.access.directory import Directory
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.revocations import KEPT, Kind, Revocations, after, reason
+from presence.access.tokens import Grant, signer
 from presence.faults import Absent, Limited
 from presence.models import metadata
-from presence.refusals import AccessRefused, Refusal
 from presence.registration import Endpoint
-from presence.revocations import KEPT, Kind, Revocations, after, reason
 from presence.store import Store
-from presence.tokens import Grant, signer
 
 NOW = 1_800_000_000.5
 A, B = "AC" + "a" * 32, "AC" + "b" * 32

@@ -9,8 +9,8 @@ from presence_asking import NOW, A, B
 from presence_sight import Sight, names
 
 from foundation.permissions import Scope, parse
-from presence.snapshots import viewed
-from presence.views import View, view
+from presence.reading.snapshots import viewed
+from presence.reading.views import View, view
 
 
 def fill(sight: Sight) -> None:

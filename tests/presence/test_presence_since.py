@@ -9,16 +9,16 @@ from presence_asking import NOW, A, device
 from presence_sight import Sight, names
 
 from foundation.permissions import EVERYONE, Scope, parse
-from presence import since
 from presence.faults import Absent, Conflict
 from presence.models import changes
 from presence.nodes import Nodes
+from presence.reading import since
+from presence.reading.since import CursorGone, before, news
+from presence.reading.snapshots import viewed
+from presence.reading.views import view
 from presence.registration import Change
 from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import Ledger
-from presence.since import CursorGone, before, news
-from presence.snapshots import viewed
-from presence.views import view
 
 
 def told(message: Any) -> tuple[list[str], list[str]]:

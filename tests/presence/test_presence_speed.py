@@ -13,12 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.service import service_token
-from presence import lookups
-from presence.destinations import Destinations, Target
-from presence.lookups import Lookups
+from presence.definitions.destinations import Destinations, Target
+from presence.reading import lookups
+from presence.reading.lookups import Lookups
+from presence.reading.rendering import endpoint, presence_text
+from presence.reading.snapshots import snapshot
 from presence.registration import consolidate
-from presence.rendering import endpoint, presence_text
-from presence.snapshots import snapshot
 
 Answer = tuple[int, dict[str, str], bytes]
 

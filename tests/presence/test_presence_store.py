@@ -14,14 +14,14 @@ from sqlalchemy import event, inspect, select, text
 from foundation.db import Database
 from foundation.keys import Keys
 from migrations import runner
-from presence.directory import Directory
+from presence.access.directory import Directory
+from presence.access.refusals import AccessRefused, Refusal
 from presence.models import accounts, changes, endpoints, keys, metadata
 from presence.nodes import Nodes
-from presence.refusals import AccessRefused, Refusal
+from presence.reading.snapshots import Snapshot, snapshot
 from presence.registration import Endpoint, StaleVersion
 from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import BoundCall, Invite, Ledger, Rung
-from presence.snapshots import Snapshot, snapshot
 from presence.store import Store, all_of
 
 A, B = "AC" + "a" * 32, "AC" + "b" * 32

@@ -17,7 +17,7 @@ from twilio.jwt.access_token.grants import VoiceGrant
 
 from foundation.webserver.service import service_token
 from migrations import runner
-from presence.refusals import Refusal
+from presence.access.refusals import Refusal
 from presence.subscriptions import crowd
 
 READ = ("presence:read:account", "events:subscribe")

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.permissions import EVERYONE, Scope
+from presence.reading.snapshots import Client, Snapshot
+from presence.reading.views import View
 from presence.registration import Endpoint, Seen, seen
-from presence.snapshots import Client, Snapshot
 from presence.subscriptions import messages, subscription
 from presence.subscriptions.log import Entry
 from presence.subscriptions.news import Memberships, News, Told, sift, steps
 from presence.subscriptions.subscription import Subscription
-from presence.views import View
 
 NAMES, LISTS = ("ann", "abe", "bob", "cid"), ("sales", "ops")
 SALES = Scope(lists=frozenset({"sales"}))

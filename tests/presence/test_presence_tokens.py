@@ -15,9 +15,9 @@ from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VoiceGrant
 from twilio.jwt.client import ClientCapabilityToken
 
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant, demand_publish, digest_for, signer, token_digest, verify
 from presence.identity import ANONYMOUS, is_client_name
-from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, demand_publish, digest_for, signer, token_digest, verify
 
 ACCOUNT, OTHER = "AC" + "a" * 32, "AC" + "b" * 32
 KEY, OTHER_KEY = "SK" + "a" * 32, "SK" + "b" * 32

@@ -11,9 +11,9 @@ from presence_world import APPLICATION, SECONDS, App, Tenant, sid
 from prometheus_client import REGISTRY
 from twilio.jwt.client import ClientCapabilityToken
 
+from presence.access.tokens import Grant
 from presence.signalling import frames
 from presence.signalling.protocol import Connection, Send, Unwatch
-from presence.tokens import Grant
 
 READ = ("presence:read:account", "events:subscribe")
 

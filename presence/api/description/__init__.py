@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from presence.access import Kind
+from presence.access.callers import Kind
 from presence.api.description.operations import OPERATIONS, PARAMETERS, Operation
 from presence.api.description.shapes import SCHEMAS, Schema, of
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from foundation.sids import ACCOUNT, API_KEY, CALL, REGISTRATION, SUBSCRIPTION
-from presence.access import Kind
+from presence.access.callers import Kind
 from presence.api import asking, paging
 from presence.api.description.shapes import CAPABILITY, CLIENT, Schema, flag, integer, one_of, sid, text
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from presence.access import Kind
+from presence.access.callers import Kind
+from presence.access.refusals import Refusal
 from presence.api.description import statuses
 from presence.api.description.operations import OPERATIONS, Operation
 from presence.api.description.shapes import SCHEMAS, Schema
-from presence.refusals import Refusal
 
 _HEAD = """# The presence API
 

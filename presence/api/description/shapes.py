@@ -4,13 +4,14 @@ import re
 from typing import Any
 
 from foundation.sids import ACCOUNT, API_KEY, CALL, REGISTRATION, SUBSCRIPTION
-from presence import lists, statuses
+from presence import statuses
+from presence.access.jwt_parts import SIZE_LIMIT
+from presence.access.revocations import Kind
 from presence.api import asking, nodes, registrations, service, subscriptions
-from presence.destinations import MOST_TARGETS
+from presence.definitions import lists
+from presence.definitions.destinations import MOST_TARGETS
 from presence.identity import LONGEST
-from presence.jwt_parts import SIZE_LIMIT
 from presence.registration import CAPABILITIES, TTL_LIMITS
-from presence.revocations import Kind
 from presence.statuses import RANKS, Status
 
 Schema = dict[str, Any]

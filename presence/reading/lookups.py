@@ -20,8 +20,8 @@ from foundation.webserver.bridge import Receive, Scope, Send
 from foundation.webserver.service import LIFE, TRUST_SECONDS
 from presence.api import answers
 from presence.identity import is_client_name
-from presence.reach import Reached, Wanted, reach
-from presence.rendering import presence_text, reach_text
+from presence.reading.reach import Reached, Wanted, reach
+from presence.reading.rendering import presence_text, reach_text
 
 log = structlog.get_logger(__name__)
 

@@ -8,10 +8,10 @@ from sqlalchemy import bindparam, func, select
 
 from foundation.db import Database
 from presence.models import accounts, changes, contacts
+from presence.reading.selecting import ACCOUNT
+from presence.reading.snapshots import NEVER_SEEN, Client, frozen, states
+from presence.reading.views import View
 from presence.registration import Change
-from presence.selecting import ACCOUNT
-from presence.snapshots import NEVER_SEEN, Client, frozen, states
-from presence.views import View
 
 FARTHEST = 50_000
 """Changes that one message merges at most; it is less work to take a snapshot than to merge more."""

@@ -19,14 +19,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from foundation.clock import Clock
 from foundation.db import Database
+from presence.access.jwt_parts import LIFE_LIMIT, SKEW
+from presence.access.refusals import Refusal
+from presence.access.tokens import Grant
 from presence.changes import lock
 from presence.faults import Limited
-from presence.jwt_parts import LIFE_LIMIT, SKEW
 from presence.models import endpoints, revocations
-from presence.refusals import Refusal
 from presence.registration import Endpoint
 from presence.store import Store
-from presence.tokens import Grant
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

@@ -12,14 +12,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foundation.db import Database
 from foundation.keys import Keys, KeysUnusable
 from foundation.sids import ACCOUNT, API_KEY, is_sid
+from presence.access.revocations import Kind, Revocations, after, put_in
+from presence.access.tokens import Grant, signer
 from presence.changes import ACCOUNT as ACCOUNT_ROW
 from presence.changes import LOCK
 from presence.faults import Absent
 from presence.models import accounts, endpoints, keys
 from presence.registration import Endpoint
-from presence.revocations import Kind, Revocations, after, put_in
 from presence.store import Store
-from presence.tokens import Grant, signer
 
 REMEMBERED = 2.0
 """Seconds for which an opened secret is served from memory: what another process changed is seen by then. Nothing is

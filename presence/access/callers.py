@@ -24,10 +24,10 @@ from foundation.keys import SKEW, Keys, TokenRefused
 from foundation.permissions import ALL, Permissions
 from foundation.webserver.errors import ApiError
 from foundation.webserver.service import LIFE, TRUST_SECONDS
-from presence.directory import Directory
-from presence.limits import RefusalLimit
-from presence.refusals import AccessRefused, Refusal
-from presence.tokens import Grant, signer, verify
+from presence.access.directory import Directory
+from presence.access.limits import RefusalLimit
+from presence.access.refusals import AccessRefused, Refusal
+from presence.access.tokens import Grant, signer, verify
 
 
 class Kind(StrEnum):

@@ -19,17 +19,17 @@ from prometheus_client import Gauge
 
 from foundation.clock import Clock
 from foundation.db import Database
+from presence.access.refusals import Refusal
+from presence.access.tokens import Grant
 from presence.changes import after_commits
 from presence.faults import Absent
-from presence.refusals import Refusal
-from presence.snapshots import Client, Snapshot, snapshot, viewed
+from presence.reading.snapshots import Client, Snapshot, snapshot, viewed
+from presence.reading.views import View
 from presence.subscriptions import log as changelog
 from presence.subscriptions.ending import DRAINING, Ended, Ending
 from presence.subscriptions.log import Tail
 from presence.subscriptions.news import Memberships, News, sift, steps
 from presence.subscriptions.subscriber import Subscriber
-from presence.tokens import Grant
-from presence.views import View
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from foundation.clock import from_timestamp
-from presence.reach import Reached
+from presence.reading.reach import Reached
+from presence.reading.snapshots import Client
 from presence.registration import Endpoint, Seen, consolidate
-from presence.snapshots import Client
 
 
 def presence_text(

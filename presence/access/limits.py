@@ -17,7 +17,7 @@ from hashlib import blake2b
 from math import ceil
 from typing import TypeVar
 
-from presence.refusals import AccessRefused, Refusal
+from presence.access.refusals import AccessRefused, Refusal
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -12,10 +12,10 @@ from sqlalchemy import Boolean, Connection, Select, and_, bindparam, select, tru
 from foundation.db import Database
 from foundation.permissions import Scope
 from presence.models import accounts, clients, contacts, endpoints
+from presence.reading.selecting import ACCOUNT, array, devices, given, names
+from presence.reading.views import View
 from presence.registration import Seen
 from presence.rows import split
-from presence.selecting import ACCOUNT, array, devices, given, names
-from presence.views import View
 
 _CAPABILITIES = Seen._fields.index("capabilities")
 _FLAGS = [place for place, name in enumerate(Seen._fields) if isinstance(endpoints.c[name].type, Boolean)]

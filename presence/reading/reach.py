@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from presence.models import accounts, clients, destination_targets
-from presence.selecting import devices
-from presence.snapshots import Client, client
+from presence.reading.selecting import devices
+from presence.reading.snapshots import Client, client
 
 
 class Wanted(NamedTuple):

@@ -25,8 +25,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from foundation.permissions import Scope
 from presence.models import changes, clients, contacts, endpoints
+from presence.reading.views import View
 from presence.registration import Seen
-from presence.views import View
 
 ACCOUNT: ColumnElement[str] = bindparam("account")
 LIVE = (endpoints.c.expires_at > bindparam("now")) & (

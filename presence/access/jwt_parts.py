@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 
-from presence.refusals import AccessRefused, Refusal
+from presence.access.refusals import AccessRefused, Refusal
 
 SIZE_LIMIT = 16 * 1024
 LIFE_LIMIT = 86_400  # PR-5

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 
 from foundation.permissions import EVERYONE, NOBODY, Permissions, PermissionUnknown, Scope, is_prefix
 from foundation.permissions import parse as parse_permissions
+from presence.access.jwt_parts import Life, Unverified, check_signature, check_times, split
+from presence.access.refusals import AccessRefused, Refusal
 from presence.identity import ANONYMOUS, is_client_name
-from presence.jwt_parts import Life, Unverified, check_signature, check_times, split
-from presence.refusals import AccessRefused, Refusal
 
 NOTHING = Permissions()
 ACCESS_TOKEN = "twilio-fpa;v=1"  # noqa: S105 - the content type of access tokens
