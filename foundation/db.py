@@ -9,7 +9,8 @@ must be repeatable: they write to the connection and to nothing else, and what m
 under a unique key, because a commit whose answer was lost on the way may have happened.
 
 **Coalescing.** What a unit writes by `later` runs at the end of the batch, each statement once with the rows of all
-units: a statement's fixed cost is many times that of a row.
+units: a statement's fixed cost is many times that of a row. Units that are `gather`ed are one call for all of them that
+stand side by side in a batch, so that they read together too.
 
 SQLite runs in WAL mode with `synchronous=FULL` and one writer; PostgreSQL may have several, and units of one
 key (a call, an account) always go to the same one, in order. Units of different keys of one batch run in the order of
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeVar
 
 import structlog
@@ -32,6 +34,7 @@ from sqlalchemy import Connection, Engine, Executable, create_engine, event, mak
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 T = TypeVar("T")
+A = TypeVar("A")
 log = structlog.get_logger(__name__)
 
 BATCH = 500
@@ -54,10 +57,14 @@ class DatabaseClosed(DatabaseOverloaded):
     """This process is stopping and takes no more work; nothing was stored."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Unit:
-    work: Callable[[Connection], Any]
+    """Units with the same `together` that stand side by side are one call of it."""
+
     key: str
+    alone: Callable[[Connection], Any] | None = None
+    together: Callable[[Connection, Sequence[Any]], Sequence[Any]] | None = None
+    item: Any = None
     future: "Future[Any]" = field(default_factory=Future)
 
 
@@ -128,8 +135,21 @@ class Database:
         DatabaseOverloaded: too many wait. DatabaseClosed: after `close`. The future's exception is the unit's
         own, or OperationalError when the database failed every attempt; then nothing was stored.
         """
-        writer = self._writers[zlib.crc32(key.encode()) % len(self._writers)]
-        return writer.submit(work, key)
+        return self._submit(_Unit(key, alone=work))
+
+    def gather(
+        self, work: Callable[[Connection, Sequence[A]], Sequence[T | Exception]], item: A, key: str = ""
+    ) -> "Future[T]":
+        """`write` for work that is cheaper for many: `work` gets the items of units side by side in a batch, in their
+        order, and answers with a result for each. An exception among these is its item's alone, which has written
+        nothing; one that `work` raises spoils the batch, and each item is tried alone.
+
+        Give the same function each time, or the same method of the same object.
+        """
+        return self._submit(_Unit(key, together=work, item=item))
+
+    def _submit(self, unit: _Unit) -> "Future[Any]":
+        return self._writers[zlib.crc32(unit.key.encode()) % len(self._writers)].submit(unit)
 
     async def commit(self, work: Callable[[Connection], T], key: str = "") -> T:
         """`write`, awaited on the event loop."""
@@ -153,8 +173,7 @@ class _Writer:
         self._thread = threading.Thread(target=self._run, name=f"db-writer-{number}", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], T], key: str) -> "Future[T]":
-        unit = _Unit(work, key)
+    def submit(self, unit: _Unit) -> "Future[Any]":
         with self._door:
             if not self._open:
                 raise DatabaseClosed("this process is stopping and takes no more work; try again elsewhere")
@@ -211,7 +230,7 @@ class _Writer:
             with self._engine.begin() as connection:
                 working = True
                 connection.info[_LATER] = {}
-                results = [unit.work(connection) for unit in batch]
+                results = _run(connection, batch)
                 _run_later(connection)
                 working = False
         except (
@@ -219,8 +238,26 @@ class _Writer:
         ) as error:  # whatever a unit raises, the writer lives on and nobody waits for ever
             return error, working and not _disconnected(error)
         for unit, result in zip(batch, results, strict=True):
-            unit.future.set_result(result)
+            if unit.together and isinstance(result, Exception):
+                unit.future.set_exception(result)
+            else:
+                unit.future.set_result(result)
         return None, False
+
+
+def _run(connection: Connection, batch: list[_Unit]) -> list[Any]:
+    """What each unit of the batch answers."""
+    results: list[Any] = []
+    for together, units in groupby(batch, key=lambda unit: unit.together or unit):
+        given = list(units)
+        if isinstance(together, _Unit):
+            assert together.alone is not None
+            results.append(together.alone(connection))
+        else:
+            results += together(connection, [unit.item for unit in given])
+    if len(results) != len(batch):
+        raise RuntimeError("gathered work must answer for each of its items")
+    return results
 
 
 def _disconnected(error: BaseException) -> bool:

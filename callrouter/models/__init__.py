@@ -10,6 +10,15 @@ from callrouter.models.call import Call
 from callrouter.models.caller_id import OutgoingCallerId
 from callrouter.models.carrier import Carrier
 from callrouter.models.conference import Conference, Participant
+from callrouter.models.message import IdempotencyKey, Message, MessageMedia, MessageProgram, MessageSession
+from callrouter.models.message_queue import (
+    CarrierHealth,
+    MessageDecision,
+    MessageRoute,
+    QueuedMessage,
+    RouteCount,
+)
+from callrouter.models.messaging import MessagingSender, MessagingService, OptOut, ShortCode, StickySender
 from callrouter.models.number import Application, PhoneNumber, PoolNumber
 from callrouter.models.presence_decision import PresenceDecision
 from callrouter.models.queue import Queue, QueueMember
@@ -27,10 +36,21 @@ __all__ = [
     "Base",
     "Call",
     "Carrier",
+    "CarrierHealth",
     "Conference",
     "Delivery",
+    "IdempotencyKey",
     "Inbox",
+    "Message",
+    "MessageDecision",
+    "MessageMedia",
+    "MessageProgram",
+    "MessageRoute",
+    "MessageSession",
+    "MessagingSender",
+    "MessagingService",
     "Notification",
+    "OptOut",
     "Outbox",
     "OutgoingCallerId",
     "Participant",
@@ -39,9 +59,13 @@ __all__ = [
     "PresenceDecision",
     "Queue",
     "QueueMember",
+    "QueuedMessage",
     "Recording",
+    "RouteCount",
     "RouterNode",
     "Session",
+    "ShortCode",
+    "StickySender",
     "Stream",
     "TimelineEntry",
     "Timer",

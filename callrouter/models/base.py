@@ -7,6 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 Sid = Annotated[str, mapped_column(String(34))]
 Moment = Annotated[float, mapped_column(Float(53))]
+Measure = Annotated[float, mapped_column(Float(53))]
 Word = Annotated[str, mapped_column(String(64))]
 Long = Annotated[str, mapped_column(Text)]
 Address = Annotated[str, mapped_column(String(300))]

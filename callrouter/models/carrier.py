@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from callrouter.models.base import Base, Long, Moment, Sid, Word
+from callrouter.models.base import Base, Long, Measure, Moment, Sid, Word
 
 
 class Carrier(Base):
@@ -19,5 +19,11 @@ class Carrier(Base):
     """active or disabled"""
     sip: Mapped[bool] = mapped_column(default=False)
     """it also takes calls to SIP addresses"""
+    messages: Mapped[bool] = mapped_column(default=True)
+    """it takes messages"""
+    message_rate: Mapped[Measure] = mapped_column(default=0.0)
+    """segments that it takes in a second; 0: no limit (PQ-3)"""
+    message_window: Mapped[int] = mapped_column(default=10)
+    """messages that may be under way to it at once"""
     date_created: Mapped[Moment]
     date_updated: Mapped[Moment]

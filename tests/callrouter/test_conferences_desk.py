@@ -14,9 +14,6 @@ from callrouter.conferences.rules import Participant, Refusal
 from callrouter.models import Conference
 from foundation.db import Database
 from instructions.commands import ConferenceCallback, RecordingCallback
-from tests.support.postgresql import postgresql
-
-__all__ = ["postgresql"]
 
 ALL = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
 SETTINGS = Settings(callback=ConferenceCallback(url="https://app.test/room", method="POST", events=ALL))

@@ -10,9 +10,6 @@ from sqlalchemy.pool import NullPool
 
 from callrouter.models import Base
 from migrations import runner
-from tests.support.postgresql import postgresql
-
-__all__ = ["postgresql"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -12,9 +12,6 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
 from migrations import runner
-from tests.support.postgresql import postgresql
-
-__all__ = ["postgresql"]
 
 SECONDS = 10
 

@@ -13,9 +13,6 @@ from callrouter.queues import desk
 from callrouter.queues.rules import Member
 from callrouter.queues.standing import parameters, standing
 from foundation.db import Database
-from tests.support.postgresql import postgresql
-
-__all__ = ["postgresql"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -30,9 +30,6 @@ from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.serve import Listener, serve
 from migrations import runner
-from tests.support.postgresql import postgresql
-
-__all__ = ["postgresql"]
 
 SECONDS = 10
 

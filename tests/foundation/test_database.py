@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from foundation import db
 from foundation.db import Database, DatabaseClosed, DatabaseOverloaded
 from tests.foundation.database_world import SECONDS, Gate, create, insert, stored
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

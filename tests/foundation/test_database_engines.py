@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from foundation import db
 from foundation.db import Database, DatabaseUnusable
 from tests.foundation.database_world import SECONDS, Gate, create, insert, stored
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 # -- SQLite
 
@@ -122,7 +122,7 @@ def test_f2_a_database_that_stays_busy_refuses_within_a_bound(
 
 
 @pytest.fixture
-def cluster_url(postgresql: Cluster) -> str:  # noqa: F811 - the fixture
+def cluster_url(postgresql: Cluster) -> str:
     return postgresql.database()
 
 

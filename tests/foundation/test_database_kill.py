@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from foundation.db import Database
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 SECONDS = 30
 
@@ -88,7 +88,7 @@ def test_m13_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgresql
-def test_m13_kills_on_postgresql_lose_nothing_acknowledged(postgresql: Cluster) -> None:  # noqa: F811
+def test_m13_kills_on_postgresql_lose_nothing_acknowledged(postgresql: Cluster) -> None:
     kills(postgresql.database(), 5)
 
 

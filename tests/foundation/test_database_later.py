@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from foundation.db import Database, later
 from foundation.memory import Memory
 from tests.foundation.database_world import SECONDS, Gate, create, stored
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 ENTRY = Table("entry", MetaData(), Column("id", Integer), Column("key", String), Column("position", Integer))
 INSERT = insert(ENTRY)

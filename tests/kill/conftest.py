@@ -5,13 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.deployment import Deployment, deployments
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
-
-
-@pytest.fixture(scope="module")
-def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """For what differs by its points and not by its store."""
-    yield from deployments(tmp_path_factory.mktemp("kill"))
+from tests.support.postgresql import Cluster
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import requests
-from killing import CALLEE, CALLER, PATIENCE, Scene, until_hears
+from killing import CALLEE, CALLER, Scene, until_hears
 from twilio.base.exceptions import TwilioRestException
 
 from callrouter import models
@@ -25,6 +25,7 @@ from callrouter.voice.client import VoiceClient
 from callrouter.voice.media.g711 import Samples
 from foundation.settings import address
 from tests.scenarios.stream_app import stream_app
+from tests.support.deployment import PATIENCE
 from tests.support.origin import Origin, Received, Script, reply
 from tests.support.sound import served, tone
 

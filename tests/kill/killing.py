@@ -1,8 +1,8 @@
 """Whole calls with a process that is armed to die at a named point, and is started again.
 
-Pass 0 records the points that a call passes; then, for each of them, a new call is made while the process is armed to
-die there (reliability-security 3.2 and 3.4). However it goes: what was acknowledged is kept, each call ends once, and
-nothing is left live (I1, I2, I4, I6, I7, I8).
+Pass 0 records the points that a call passes; then, for each that was chosen of them, a new call is made while the
+process is armed to die there (reliability-security 3.2 and 3.4). However it goes: what was acknowledged is kept, each
+call ends once, and nothing is left live (I1, I2, I4, I6, I7, I8).
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.phone.call import CallOver, PhoneCall
 from callrouter.phone.phone import Phone
-from tests.support.deployment import Deployment, DialScript, Tenant
+from tests.support.deployment import PATIENCE, Deployment, DialScript, Tenant
 from tests.support.origin import Origin, Received, Script, reply
 from tests.support.sound import served, tone
 
-PATIENCE = 20.0
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
 EVENTS = "statusCallbackEvent='initiated ringing answered completed'"
 PAGES = {
@@ -35,8 +34,48 @@ PAGES = {
 }
 CALLER, CALLEE = "+14155550100", "+14155550123"
 
-
 Act = Callable[["Scene"], Awaitable[bool]]
+Point = tuple[str, int]
+"""A named place in the code, and which of its passes."""
+Choice = Callable[[list[Point]], list[Point]]
+
+
+def every(points: list[Point]) -> list[Point]:
+    return points
+
+
+def one_of_each_step(points: list[Point]) -> list[Point]:
+    """The sample of ordinary runs: no step is left out, and by turns it is killed before and after what it does.
+
+    A step is what a name says before its last dot: an event that is stored, or a command that is sent. The n-th of
+    them, by name, gives its n-th point, round and round; so every run kills at the same ones.
+    """
+    steps: dict[str, list[Point]] = {}
+    for name, turn in sorted(points):
+        steps.setdefault(name.rpartition(".")[0], []).append((name, turn))
+    return [of_step[number % len(of_step)] for number, of_step in enumerate(steps.values())]
+
+
+def one_commit_of_each_step(points: list[Point]) -> list[Point]:
+    """The same of those points only that differ by the database."""
+    return one_of_each_step([point for point in points if point[0].endswith("-commit")])
+
+
+SQLITE = pytest.param("sqlite", one_of_each_step, id="sqlite")
+POSTGRESQL = pytest.param(
+    "postgresql", one_commit_of_each_step, id="postgresql", marks=pytest.mark.postgresql
+)
+EVERY = [
+    pytest.param("sqlite", every, id="sqlite-every", marks=pytest.mark.slow),
+    pytest.param(
+        "postgresql", every, id="postgresql-every", marks=[pytest.mark.slow, pytest.mark.postgresql]
+    ),
+]
+on_sqlite = pytest.mark.parametrize(("deployment", "choose"), [SQLITE, *EVERY], indirect=["deployment"])
+on_both = pytest.mark.parametrize(
+    ("deployment", "choose"), [SQLITE, POSTGRESQL, *EVERY], indirect=["deployment"]
+)
+"""A sample of the points on one database or on both; the slow tests try every point on both."""
 
 
 class Scene:
@@ -161,19 +200,18 @@ async def until_registered(phone: Phone) -> None:
         await asyncio.sleep(0.02)
 
 
-def at_every_point(
+def at_points(
     deployment: Deployment,
     process: str,
     act: Act,
     log: Path,
-    excused: Collection[str] = (),
+    choose: Choice,
     *,
+    excused: Collection[str] = (),
     stage: type[Scene] = Scene,
-    only: Callable[[str], bool] = lambda name: True,
-    every_pass: bool = True,
     anew: bool = False,
 ) -> None:
-    """Plays the act once for each pass of each named point, or for its last pass alone.
+    """Plays the act once for each chosen point of those that it passes.
 
     `excused` are points where a call may not come about. `anew`: the process is started for each, when phones are
     registered already, so that their coming back to it is tried, too.
@@ -181,18 +219,15 @@ def at_every_point(
     first = stage(deployment, process, act)
     assert asyncio.run(first.play(environment={"FAILPOINT_LOG": str(log)}))
     assert not first.died
-    points = [
-        (name, turn)
-        for name, turns in Counter(log.read_text().split()).items()
-        for turn in range(1 if every_pass else turns, turns + 1)
-        if only(name)
-    ]
+    passes = Counter(log.read_text().split())
+    points = [(name, turn) for name, turns in passes.items() for turn in range(1, turns + 1)]
+    chosen = choose(points)
     faults = []
     died = 0
     file = None if anew else log.with_name("armed")
     deployment.stop(process)
     deployment.start(process, environment={"FAILPOINT": f"@{file}"} if file else None)
-    for name, turn in points:
+    for name, turn in chosen:
         scene = stage(deployment, process, act)
         try:
             scene.armed, point = file, f"{name}:{turn}"
@@ -202,9 +237,11 @@ def at_every_point(
         except Exception as fault:
             faults.append(f"{name}:{turn}: {type(fault).__name__} {fault}")
         died += scene.died
-    print(f"{len(points)} points, {died} deaths, {len(faults)} faults")
+    print(
+        f"{process}, {act.__name__}: {len(chosen)} of {len(points)} points, {died} deaths, {len(faults)} faults"
+    )
     assert not faults, "\n".join(faults)
-    assert died >= len(points) * 0.8, "most points must really have been passed"
+    assert died >= len(chosen) * 0.8, "most points must really have been passed"
 
 
 async def incoming(scene: Scene) -> bool:

@@ -1,7 +1,8 @@
 """A process dies by SIGKILL while calls are together in a conference or a queue, or are streamed and listened to.
 
 What is tried here are the moments that a call in itself does not have; those have tests of their own. Of moments
-between which nothing is stored or sent, one stands for all: the slow tests try every one, every time it is passed.
+between which nothing is stored or sent, one stands for all: the slow tests try every one, every time it is passed,
+on both databases.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from gatherings import Gathering, conference, lost_conference, lost_queue, queue, talker
-from killing import Act, at_every_point
+from killing import Act, Point, at_points
 
 from tests.support.deployment import Deployment, deployments
 from tests.support.postgresql import Cluster
@@ -51,22 +52,33 @@ def on_postgresql(postgresql: Cluster, tmp_path_factory: pytest.TempPathFactory)
     yield from with_recogniser(tmp_path_factory.mktemp("kill"), **databases)
 
 
+def enough(points: list[Point]) -> list[Point]:
+    """The last pass of each that stands for others."""
+    return [(name, turn) for name, turn in dict(points).items() if name in ENOUGH]
+
+
+def ours(points: list[Point]) -> list[Point]:
+    return [point for point in points if point[0].startswith(OURS)]
+
+
 @pytest.mark.parametrize("act", ACTS)
 def test_the_router_dies(here: Deployment, tmp_path: Path, act: Act) -> None:
-    points = tmp_path / "points"
-    at_every_point(
-        here, "router", act, points, stage=Gathering, only=lambda name: name in ENOUGH, every_pass=False
-    )
+    at_points(here, "router", act, tmp_path / "points", enough, stage=Gathering)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ACTS)
+def test_the_router_dies_at_every_point(here: Deployment, tmp_path: Path, act: Act) -> None:
+    at_points(here, "router", act, tmp_path / "points", ours, stage=Gathering)
 
 
 @pytest.mark.slow
 @pytest.mark.postgresql
 @pytest.mark.parametrize("act", ACTS)
-def test_the_router_dies_at_every_point(on_postgresql: Deployment, tmp_path: Path, act: Act) -> None:
-    points = tmp_path / "points"
-    at_every_point(
-        on_postgresql, "router", act, points, stage=Gathering, only=lambda name: name.startswith(OURS)
-    )
+def test_the_router_dies_at_every_point_on_postgresql(
+    on_postgresql: Deployment, tmp_path: Path, act: Act
+) -> None:
+    at_points(on_postgresql, "router", act, tmp_path / "points", ours, stage=Gathering)
 
 
 @pytest.mark.parametrize(("act", "away"), [(lost_conference, 0.0), (lost_conference, 7.0), (lost_queue, 0.0)])

@@ -1,4 +1,4 @@
-"""The router dies at every named point of a call that REST places, and is started again (I1, I4, I7)."""
+"""The router dies at named points of a call that REST places, and is started again (I1, I4, I7)."""
 
 import asyncio
 from contextlib import suppress
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import requests
-from killing import CALLEE, PATIENCE, Scene, at_every_point, until_hears, until_registered
+from killing import CALLEE, Choice, Scene, at_points, on_sqlite, until_hears, until_registered
 from twilio.base.exceptions import TwilioRestException
 
 from callrouter import models
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.phone.call import CallOver, PhoneCall
 from callrouter.phone.phone import Phone
-from tests.support.deployment import Deployment
+from tests.support.deployment import PATIENCE, Deployment
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(2400)]
 
@@ -73,5 +73,6 @@ async def placed(scene: Scene) -> bool:
     return talked
 
 
-def test_a_placed_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
-    at_every_point(on_sqlite, "router", placed, tmp_path / "points")
+@on_sqlite
+def test_a_placed_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
+    at_points(deployment, "router", placed, tmp_path / "points", choose)

@@ -17,13 +17,12 @@ from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.phone.call import PhoneCall
 from callrouter.phone.phone import Phone
-from tests.support.deployment import Deployment, Tenant
+from tests.support.deployment import PATIENCE, Deployment, Tenant
 from tests.support.origin import Origin, reply
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(300)]
 
 ALICE = b"<Response><Dial timeout='20'><Client>alice</Client></Dial></Response>"
-PATIENCE = 25.0
 
 
 class Stage:

@@ -1,20 +1,22 @@
-"""The presence server dies by SIGKILL at every named point of a call, and is started again (PR-81, F15, F19)."""
+"""The presence server dies by SIGKILL at named points of a call, and is started again (PR-81, F15, F19)."""
 
 from pathlib import Path
 
 import pytest
-from killing import at_every_point, incoming, outgoing
+from killing import Choice, at_points, incoming, on_both, on_sqlite, outgoing
 
 from tests.support.deployment import Deployment
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(2400)]
 
 
-def test_an_incoming_call_survives_at_every_point(deployment: Deployment, tmp_path: Path) -> None:
-    at_every_point(deployment, "presence", incoming, tmp_path / "points", anew=True)
+@on_both
+def test_an_incoming_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
+    at_points(deployment, "presence", incoming, tmp_path / "points", choose, anew=True)
 
 
-def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_path: Path) -> None:
+@on_sqlite
+def test_an_outgoing_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
     """A client whose socket drops before it has the answer drops the call too, as the Voice SDK does."""
     unanswered = {
         "call.before",
@@ -24,4 +26,5 @@ def test_an_outgoing_call_survives_at_every_point(on_sqlite: Deployment, tmp_pat
         "frame.answer.before",
         "frame.answer.after",
     }
-    at_every_point(on_sqlite, "presence", outgoing, tmp_path / "points", unanswered, anew=True)
+    points = tmp_path / "points"
+    at_points(deployment, "presence", outgoing, points, choose, excused=unanswered, anew=True)

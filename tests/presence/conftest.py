@@ -4,7 +4,7 @@ import pytest
 from presence_sight import any_sight, sight  # noqa: F401 - fixtures
 from presence_world import Tenant, World
 
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from scene import Scene, scenes
 
 from tests.support.deployment import Deployment, deployments
-from tests.support.postgresql import Cluster, postgresql  # noqa: F401 - a fixture
+from tests.support.postgresql import Cluster
 
 SECONDS = 90
 
@@ -34,7 +34,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 @pytest.fixture(scope="session")
 def postgresql_deployment(
     tmp_path_factory: pytest.TempPathFactory,
-    postgresql: Cluster,  # noqa: F811 - the fixture
+    postgresql: Cluster,
 ) -> Iterator[Deployment]:
     yield from deployments(
         tmp_path_factory.mktemp("scenarios-pg"),

@@ -41,7 +41,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Cluster]:
-    """One cluster for the whole session."""
+    """One cluster for the whole session, of all folders: `tests/conftest.py` has it."""
     programs = _programs()
     if programs is None:
         missing = "PostgreSQL's initdb and pg_ctl are not on this machine"
