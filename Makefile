@@ -25,7 +25,7 @@ check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run; BENCH=--quick for less exact ones
-	@for name in calls presence presence_sockets voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
+	@for name in calls messages presence presence_sockets voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
 
 docs: $(VENV)/.ready-test ## the reference pages that are made from the code
 	@$(BIN)/python -m foundation.settings > docs/reference/settings.md

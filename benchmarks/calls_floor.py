@@ -18,10 +18,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from sqlalchemy import Connection, select
 
-from callrouter.calls import store
+from callrouter.calls import decisions, store
 from callrouter.models import Carrier, PhoneNumber
-from callrouter.server import VOICE_PURPOSE
 from callrouter.voice.client import VoiceClient
+from callrouter.voice.settings import VOICE_PURPOSE
 from foundation.db import Database, later
 from foundation.keys import Keys, load_keys
 from foundation.settings import Settings, address, load
@@ -109,7 +109,8 @@ class Floor:
         self._go(self._call_back(call, "initiated"))
         await self.voice.request("leg.play", leg=call["sid"], tone="ringback")
         account = f"{self._presence}/v1/Accounts/{self._account}"
-        there = json.loads(await self._presence_says("GET", f"{account}/Presence/{client}"))
+        reach = json.loads(await self._presence_says("GET", f"{account}/Reach/{client}"))
+        there = reach["targets"][0]
         offer = await self.voice.request("leg.create", leg=call["child"], kind="webrtc")
         invite = {
             "call_sid": call["child"],
@@ -121,7 +122,7 @@ class Floor:
             "parameters": {"CallSid": call["child"], "AccountSid": self._account},
         }
         await self._presence_says("POST", f"{account}/Invites", invite)
-        await self._step(call, outbox=1, lines=1)
+        await self._step(call, outbox=1, lines=1, decided=self._decision(call, client, reach))
         await self._call_back(call, "ringing")
         call["ringing"].set()
 
@@ -165,6 +166,7 @@ class Floor:
         child: bool = False,
         delivery: bool = False,
         ends: bool = False,
+        decided: dict[str, Any] | None = None,
     ) -> None:
         """The rows of one step: a snapshot, things to send, timeline entries, moved calls, and the rest."""
         now, sid, keys = time.time(), call["sid"], {"account_sid": self._account, "call_sid": call["sid"]}
@@ -210,6 +212,10 @@ class Floor:
             later(connection, store.INSERT_LINE, ladder)
             if row:
                 later(connection, store.INSERT_DELIVERY, [row])
+            if decided:  # what `decisions.keep` writes
+                replaced = {"its_account": decided["account_sid"], "its_call": decided["call_sid"]}
+                later(connection, decisions.REPLACE, [replaced])
+                later(connection, decisions.INSERT, [decided])
 
         await self._database.commit(unit, sid)
 
@@ -218,6 +224,28 @@ class Floor:
         await self._database.commit(
             lambda connection: later(connection, store.DELETE_OUTBOX, rows), call["sid"]
         )
+
+    def _decision(self, call: dict[str, Any], client: str, reach: dict[str, Any]) -> dict[str, Any]:
+        there = reach["targets"][0]
+        endpoints = [one["endpoint_id"] for one in there["endpoints"]]
+        return {
+            "account_sid": self._account,
+            "call_sid": call["child"],
+            "attempt": 0,
+            "at": time.time(),
+            "name": client,
+            "as_of": reach["as_of"],
+            "snapshot": reach,
+            "mode": "all",
+            "outcome": "ring",
+            "chosen_account": self._account,
+            "chosen_client": client,
+            "presence_version": there["version"],
+            "waves": [endpoints],
+            "skipped": [],
+            "rung": endpoints,
+            "refused": {},
+        }
 
     def _delivery(self, call: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -94,7 +94,7 @@ class Load:
 
     async def start(self) -> None:
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Http(self._answer), "127.0.0.1", 0
+            lambda: Http(self._answer), "127.0.0.1", 0
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
@@ -237,7 +237,7 @@ class Load:
             + body
         )
         head = await reader.readuntil(b"\r\n\r\n")
-        answer = await reader.readexactly(_content_length(head))
+        answer = await reader.readexactly(content_length(head))
         self._connections.append((reader, writer))
         if not head.startswith(b"HTTP/1.1 20"):
             raise ValueError(f"{head[:20]!r} {answer[:200]!r}")
@@ -253,7 +253,7 @@ class Load:
         self.finished.clear()
 
 
-class _Http(asyncio.Protocol):
+class Http(asyncio.Protocol):
     """HTTP/1.1 as far as our own outbound clients speak it: kept alive, Content-Length, no pipelining."""
 
     def __init__(self, answer: Callable[[bytes, bytes], tuple[bytes, bytes]]) -> None:
@@ -267,7 +267,7 @@ class _Http(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._data += data
         end = self._data.find(b"\r\n\r\n") + 4
-        if end < 4 or len(self._data) < end + (length := _content_length(self._data[:end])):
+        if end < 4 or len(self._data) < end + (length := content_length(self._data[:end])):
             return
         body = self._data[end : end + length]
         status, answer = self._answer(self._data.split(b" ", 2)[1], body)
@@ -278,7 +278,7 @@ class _Http(asyncio.Protocol):
         )
 
 
-def _content_length(head: bytes) -> int:
+def content_length(head: bytes) -> int:
     found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     return int(found[1]) if found else 0
 

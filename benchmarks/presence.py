@@ -15,7 +15,6 @@ rate by the clock stands beside it and shows mostly how fast the load generator 
 import argparse
 import asyncio
 import http.client
-import json
 import logging
 import multiprocessing
 import os
@@ -27,15 +26,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jwt
 from flask import Flask
 from sqlalchemy import text
-from websockets.asyncio.client import connect
 
 from benchmarks.presence_peers import kamailio_registers, redis_reads
+from benchmarks.presence_sockets_load import Device, opened
 from foundation import logs
 from foundation.db import Database
 from foundation.keys import Keys
@@ -161,22 +161,9 @@ def http_load(port: int, seconds: float, request: Callable[[int], Request]) -> i
 async def socket_load(port: int, count: int) -> int:
     """Whole registrations over sockets: upgrade, listen, connected, register, ready."""
     tokens = [token(f"s{n}") for n in range(count)]
-    gate, open_sockets = asyncio.Semaphore(64), []
-
-    async def one(given: str) -> None:
-        async with gate:
-            ws = await connect(
-                f"ws://127.0.0.1:{port}/signal", compression=None, ping_interval=None
-            ).__aenter__()
-            open_sockets.append(ws)
-            await ws.send(json.dumps({"type": "listen", "payload": {"token": given}}))
-            await ws.send(json.dumps({"type": "register", "payload": {"media": {"audio": True}}}))
-            assert "connected" in str(await ws.recv())
-            assert "ready" in str(await ws.recv())
-
-    await asyncio.gather(*(one(given) for given in tokens))
-    for ws in open_sockets:
-        ws.transport.abort()
+    devices = await opened(port, (partial(Device, port, given) for given in tokens))
+    for device in devices:
+        device.close()
     return count
 
 

@@ -11,6 +11,7 @@ from callrouter.carriers.ingress import create_carriers
 from callrouter.console.softphone import create_softphone
 from callrouter.directory.ice import IceServers
 from callrouter.media.client import MediaClient
+from callrouter.messages.assembly import Messaging
 from callrouter.voice.client import VoiceClient
 from foundation.clock import Clock
 from foundation.db import Database
@@ -29,6 +30,7 @@ class Parts:
     keys: Keys
     clock: Clock
     front: SteeringFront
+    messaging: Messaging
     voice: VoiceClient
     media: MediaClient
     checks: dict[str, Check]
@@ -44,9 +46,11 @@ def create_app(parts: Parts) -> Flask:
     ice = IceServers(stun=settings.stun_urls, turn=settings.turn_urls, secret=settings.turn_secret)
     database, keys, front, clock = parts.database, parts.keys, parts.front, parts.clock
     app.register_blueprint(health(parts.checks))
-    app.register_blueprint(create_api(database, keys, front, parts.media, ice=ice, clock=clock))
-    app.register_blueprint(create_carriers(database, keys, front, clock))
-    app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock))
+    messages, media = parts.messaging.front, parts.media
+    app.register_blueprint(create_api(database, keys, front, media, messages=messages, ice=ice, clock=clock))
+    app.register_blueprint(create_carriers(database, keys, front, parts.messaging.ingress, clock))
+    from_clients = parts.messaging.clients
+    app.register_blueprint(clients.create_clients(database, keys, front, parts.voice, clock, from_clients))
     if settings.development:
         app.register_blueprint(create_softphone(database, keys, settings))
     return app

@@ -1,4 +1,4 @@
-"""What client apps do in calls, as the presence server reports it (docs/protocols/presence.md)."""
+"""What client apps do in calls and with messages, as the presence server reports it (docs/protocols/presence.md)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from callrouter.calls.front import Front
 from callrouter.calls.incoming import client_call
 from callrouter.calls.session import Leg
 from callrouter.calls.status import Cause
+from callrouter.messages.from_clients import FromClients
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
 from foundation.clock import Clock
@@ -30,12 +31,17 @@ Answer = tuple[dict[str, Any], int]
 
 
 def create_clients(
-    database: Database, keys: Keys, front: Front, voice: VoiceClient, clock: Clock
+    database: Database,
+    keys: Keys,
+    front: Front,
+    voice: VoiceClient,
+    clock: Clock,
+    messages: FromClients | None = None,
 ) -> Blueprint:
     """The one route that the presence server posts to."""
     blueprint = Blueprint("clients", __name__)
     blueprint.before_request(demand_service(keys, "router"))
-    events = _Events(database, keys, front, voice, clock)
+    events = _Events(database, keys, front, voice, clock, messages)
 
     @blueprint.post("/v1/client-events")
     def event() -> Answer:
@@ -47,13 +53,20 @@ def create_clients(
 
 class _Events:
     def __init__(
-        self, database: Database, keys: Keys, front: Front, voice: VoiceClient, clock: Clock
+        self,
+        database: Database,
+        keys: Keys,
+        front: Front,
+        voice: VoiceClient,
+        clock: Clock,
+        messages: FromClients | None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._front = front
         self._voice = voice
         self._clock = clock
+        self._messages = messages
 
     def take(self, body: Mapping[str, Any]) -> Answer:
         kinds: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
@@ -67,6 +80,12 @@ class _Events:
             "message": self._message,
             "detached": self._detached,
         }
+        if self._messages is not None:
+            kinds |= {
+                "text": self._messages.text,
+                "text-delivered": self._messages.delivered,
+                "text-expired": self._messages.expired,
+            }
         if body.get("type") not in kinds:
             raise ApiError(400, 20001, f"No client event {body.get('type')!r}.")
         return kinds[body["type"]](body)

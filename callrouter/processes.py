@@ -12,10 +12,7 @@ from contextlib import suppress
 
 import structlog
 
-from callrouter.media.server import run_media
-from callrouter.server import VOICE_PURPOSE, run_router
-from callrouter.voice import node
-from callrouter.voice.settings import NodeSettings
+from callrouter.voice.settings import VOICE_PURPOSE, NodeSettings
 from foundation import logs
 from foundation.keys import load_keys
 from foundation.settings import Settings, address
@@ -39,7 +36,10 @@ SUPERVISED = "SUPERVISED_BY_STDIN"
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs one of the processes until SIGTERM or SIGINT, or until its supervisor is no more."""
+    """Runs one of the processes until SIGTERM or SIGINT, or until its supervisor is no more.
+
+    Each imports what it needs and no other's: that is most of the time after which it serves.
+    """
     if os.environ.pop(SUPERVISED, ""):
         stop_with_supervisor()
     if name == "presence":
@@ -48,9 +48,17 @@ def run(name: str, settings: Settings) -> None:
         return
     logs.configure(settings, name)
     if name == "voice":
+        from callrouter.voice import node
+
         node.main(voice_settings(settings))
+    elif name == "media":
+        from callrouter.media.server import run_media
+
+        asyncio.run(_serve(run_media, settings))
     else:
-        asyncio.run(_serve({"router": run_router, "media": run_media}[name], settings))
+        from callrouter.server import run_router
+
+        asyncio.run(_serve(run_router, settings))
 
 
 async def _serve(server: Callable[[Settings, asyncio.Event], Awaitable[None]], settings: Settings) -> None:

@@ -22,9 +22,11 @@ from callrouter.calls.leases import Leases
 from callrouter.calls.steering import SteeringFront
 from callrouter.calls.suspension import while_active
 from callrouter.calls.sweeping import Sweep
-from callrouter.carriers.webhook import ANYWHERE, Carriers
+from callrouter.carriers.webhook import ANYWHERE, CarrierMessages, Carriers
 from callrouter.directory.usage import watch as usage
 from callrouter.media.client import MediaClient
+from callrouter.messages.assembly import Messaging
+from callrouter.voice.settings import VOICE_PURPOSE
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import load_keys
@@ -38,9 +40,6 @@ from foundation.webserver.serve import Listener, serve
 from presence.client import PresenceClient
 
 log = structlog.get_logger(__name__)
-
-VOICE_PURPOSE = "voice-control"
-"""What the voice node's control token is derived for."""
 
 
 async def run_router(settings: Settings, stop: asyncio.Event) -> None:
@@ -56,6 +55,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         threads=settings.outbound_threads,
     )
     gateways = FetchPool(Fetcher(allow=ANYWHERE, user_agent="callrouter"), threads=8)
+    text_gateways = FetchPool(Fetcher(allow=ANYWHERE, user_agent="callrouter"), threads=64, per_account=32)
     media = MediaClient(settings.media_base(), keys)
     webhooks = Webhooks(database, keys, apps, engine.now, settings.router_base())
     carriers = Carriers(database, keys, gateways, engine.now)
@@ -64,6 +64,18 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         **Clients(engine, keys, audio.voice, presence).executors(),
         **Targets(engine, database, audio.voice, carriers).executors(),
     }
+    messaging = Messaging(
+        engine,
+        database,
+        clock=utc_now,
+        carriers=CarrierMessages(database, keys, text_gateways, engine.now),
+        presence=presence,
+        media=media,
+        webhooks=webhooks,
+        apps=apps,
+        gateways=gateways,
+        base_url=settings.router_base(),
+    )
     dispatcher = Dispatcher(
         engine,
         database,
@@ -77,12 +89,15 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
             **Keeping(engine, media).executors(),
             **Gathering(engine, audio.voice, settings.media_base()).executors(),
             **Announcer(database, keys, presence).executors(),
+            **messaging.executors,
         },
+        messaging.abandon,
     )
     engine.carry_out = dispatcher.submit
     await engine.start()
     await audio.start()  # after the engine knows its calls: legs of nobody's are closed when the node is met
     dispatcher.start()
+    await messaging.start()
     rounds = [
         Periodic("sweep", Sweep(engine, database).sweep, sweeping.PAUSE_SECONDS),
         Periodic("leases", Leases(engine, presence).renew, leases.PAUSE_SECONDS),
@@ -106,6 +121,7 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
         keys=keys,
         clock=utc_now,
         front=front,
+        messaging=messaging,
         voice=audio.voice,
         media=media,
         checks=checks,
@@ -117,11 +133,13 @@ async def run_router(settings: Settings, stop: asyncio.Event) -> None:
     finally:
         for one in reversed(rounds):
             await one.stop()
+        await messaging.stop()
         await dispatcher.stop()
         await engine.stop()
         await audio.stop()
         await apps.close()
         await gateways.close()
+        await text_gateways.close()
         bridge.close()
         presence.close()
         media.close()

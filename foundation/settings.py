@@ -140,6 +140,13 @@ class Settings:
     registration_ttl: int = _setting(
         75, "Seconds that a socket registration lives without refresh.", "int", validate=Range(1, 86_400)
     )
+    endpoints_per_client: int = _setting(
+        10,
+        "Devices that a client may have registered at a time; one more takes the place of the one that was refreshed "
+        "longest ago.",
+        "int",
+        validate=Range(1, 100),
+    )
     capability_tokens: bool = _setting(
         True, "Take capability tokens (signed with the account's auth token).", "bool"
     )

@@ -13,7 +13,7 @@ from instructions.errors import DocumentError
 LONGEST_SPEECH = 4000
 """Characters of a text that one <Say> is given."""
 
-_TWIML_TYPES = ("text/xml", "application/xml", "text/html")
+TWIML_TYPES = ("text/xml", "application/xml", "text/html")
 _CHARSETS = ("utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]{1,20})", re.IGNORECASE)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,7 +30,7 @@ def as_twiml(body: bytes, content_type: str, url: str) -> bytes:
     if media_type.startswith("audio/") and body:
         return _document("Play", [url])
     refuse_size(body)
-    if media_type in _TWIML_TYPES:
+    if media_type in TWIML_TYPES:
         return body
     if media_type == "text/plain":
         return body if _is_twiml(body) else _document("Say", _words(body, content_type))
@@ -50,13 +50,17 @@ def _is_twiml(body: bytes) -> bool:
     return True
 
 
-def _words(body: bytes, content_type: str) -> list[str]:
-    """The text, in pieces that can be read."""
+def text_of(body: bytes, content_type: str) -> str:
+    """An answer of text/plain; what can't be decoded is U+FFFD, and what XML can't hold is a blank."""
     declared = _CHARSET.search(content_type)
     charset = declared.group(1).lower() if declared else ""
     text = body.decode(charset if charset in _CHARSETS else "utf-8", "replace")
-    text = _NOT_XML.sub(" ", text.removeprefix("\ufeff"))
-    return textwrap.wrap(text, LONGEST_SPEECH, break_on_hyphens=False)
+    return _NOT_XML.sub(" ", text.removeprefix("\ufeff"))
+
+
+def _words(body: bytes, content_type: str) -> list[str]:
+    """The text, in pieces that can be read."""
+    return textwrap.wrap(text_of(body, content_type), LONGEST_SPEECH, break_on_hyphens=False)
 
 
 def _document(tag: str, texts: list[str]) -> bytes:

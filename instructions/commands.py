@@ -303,6 +303,18 @@ class CancelTimer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SendMessage:
+    """Send a text message; MessageSent reports that it is queued. `to` None: the far end of the own leg; `from_` None:
+    our number in the call."""
+
+    message: str
+    to: str | None
+    from_: str | None
+    body: str
+    status_callback: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Warn:
     """Store a notification of level warning. `url` None: the document came inline."""
 
@@ -359,6 +371,7 @@ Command = (
     | StopEcho
     | SetTimer
     | CancelTimer
+    | SendMessage
     | Warn
     | Fault
     | Finish

@@ -41,13 +41,17 @@ class Document:
 
 
 def parse(body: bytes) -> Document:
-    """The document in `body`. Raises DocumentError with 11750, 11770, 12100, 12101 or 12102."""
-    refuse_size(body)
-    root = read_xml(body)
-    reader = Reader()
-    response = reader.build(root, Response)
+    """The document of a call in `body`. Raises DocumentError with 11750, 11770, 12100, 12101 or 12102."""
+    response, warnings = read(body, Response)
     verbs = tuple(child for child in response.children if isinstance(child, Verb))
-    return Document(verbs=verbs, warnings=tuple(reader.problems))
+    return Document(verbs=verbs, warnings=warnings)
+
+
+def read(body: bytes, response: type[Element]) -> tuple[Element, tuple[Problem, ...]]:
+    """The document in `body` with such a root element, and the warnings about it; raises what `parse` raises."""
+    refuse_size(body)
+    reader = Reader()
+    return reader.build(read_xml(body), response), tuple(reader.problems)
 
 
 def refuse_size(body: bytes) -> None:
@@ -154,7 +158,7 @@ class Reader:
                 yield self.build(child, nested)
             else:
                 yield "".join(map(str, child.itertext()))
-                what = "is not a verb" if cls is Response else f"is not allowed inside <{cls.tag}>"
+                what = "is not a verb" if cls.tag == Response.tag else f"is not allowed inside <{cls.tag}>"
                 self._unknown(f"<{tag[:80]}> {what}", tag, legal, cls.nest_code, child.sourceline or 0)
             yield str(child.tail or "")
 

@@ -238,6 +238,15 @@ class SpeechHeard(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MessageSent(Event):
+    """A text message is queued, or it `failed`: then it has no `sid`."""
+
+    message: str
+    sid: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TimerFired(Event):
     timer: str
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from instructions.attributes import URL, Attribute
 from instructions.document import Response
-from instructions.elements import Element, Verb
+from instructions.elements import Element, Noun, Verb
+from instructions.messaging.verbs import Response as MessageResponse
 from instructions.verbs.dial_nouns import Application, ApplicationSid, Client, Conference, Identity, Number
 from instructions.verbs.dial_queue import QueueNoun
 from instructions.verbs.dial_sip import Header, Headers, Sip, Uri
@@ -47,16 +48,20 @@ def elements(root: type[Element] = Response) -> tuple[type[Element], ...]:
 
 
 def acts(cls: type[Element]) -> bool:
-    return cls.acts() if issubclass(cls, Verb) else cls in _ACTING_NOUNS
+    if issubclass(cls, Verb):
+        return cls.acts()
+    return cls in _ACTING_NOUNS or cls in elements(MessageResponse)
 
 
 def page() -> str:
     """The reference page, in Markdown."""
-    return "\n".join([*(line for cls in elements() for line in _section(cls)), *_dial_table()])
+    calls = (line for cls in elements() for line in _section(cls))
+    messages = (line for cls in elements(MessageResponse) for line in _section(cls))
+    return "\n".join([*calls, *_dial_table(), "", "# In the answer to a message", "", *messages])
 
 
 def _section(cls: type[Element]) -> Iterator[str]:
-    verb = issubclass(cls, Verb)
+    verb = not issubclass(cls, Noun)
     yield f"## `<{cls.tag}>` ({'verb' if verb else 'noun'})"
     yield ""
     yield " ".join((cls.__doc__ or "").split())

@@ -11,6 +11,7 @@ from presence.access.callers import Access
 from presence.access.directory import Directory
 from presence.access.limits import RefusalLimit
 from presence.api.browser import browser
+from presence.api.client_messages import client_messages, to_clients
 from presence.api.description import description
 from presence.api.destinations import destinations
 from presence.api.lists import lists
@@ -50,6 +51,8 @@ def create_app(
     app.register_blueprint(nodes(api, keys))
     app.register_blueprint(registrations(api))
     app.register_blueprint(own_status(api))
+    app.register_blueprint(client_messages(api))
+    app.register_blueprint(to_clients(api, keys))
     app.register_blueprint(statuses(api))
     app.register_blueprint(lists(api))
     app.register_blueprint(destinations(api))

@@ -4,7 +4,7 @@ A number is given under the lock of the account's row, so whoever has seen numbe
 process wrote them. Each change carries what watchers see of the client afterwards (PR-36, PR-42).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from foundation.db import Database, later
 from presence import rows
 from presence.faults import Absent
 from presence.models import accounts, changes, clients, endpoints
-from presence.registration import NOBODY, Change, Consolidated, Endpoint, consolidate, seen
+from presence.registration import NOBODY, Change, Endpoint, consolidate, seen
 
 ACCOUNT = accounts.c.account_sid == bindparam("account")
 LOCK = select(accounts.c.status).where(ACCOUNT).with_for_update()
@@ -42,6 +42,15 @@ _INSERT = insert(changes)
 _PUBLISHED = ("version", "updated_at", "status", "available", "capabilities", "note")
 _CHANGED = "presence.changed"
 _AT_ONCE = 500  # names in one statement
+
+
+class Told(NamedTuple):
+    """What watchers without sight of devices know of a client (PR-44)."""
+
+    status: str = NOBODY.status
+    available: bool = False
+    capabilities: str = ""
+    note: str = ""
 
 
 class ClientRow(NamedTuple):
@@ -105,7 +114,7 @@ class ChangeLog:
         now: float,
         *,
         endpoint_id: str = "",
-        after: Iterable[Endpoint] | None = None,
+        after: Collection[Endpoint] | None = None,
         before: ClientRow | None = None,
         list_: str = "",
         was: Sequence[Endpoint] | None = None,
@@ -115,7 +124,7 @@ class ChangeLog:
         that nobody has published yet."""
         whose = {"account": account_sid, "client": client}
         if after is None:
-            after = map(rows.endpoint, connection.execute(KNOWN, whose))
+            after = [rows.endpoint(row) for row in connection.execute(KNOWN, whose)]
         if before is None:
             before = client_row(connection.execute(CLIENT, whose).one_or_none())
         happened = [Happened(client=client, kind=kind, endpoint_id=endpoint_id, list=list_)]
@@ -145,7 +154,7 @@ class ChangeLog:
 
     def choose(self, connection: Connection, account_sid: str, client: str, status: str, note: str) -> None:
         """Keeps what the client said of itself, for devices that register later without a word of their own."""
-        nobody = {**_told(NOBODY), "version": 0, "updated_at": 0.0}
+        nobody = {**Told()._asdict(), "version": 0, "updated_at": 0.0}
         row = {"account_sid": account_sid, "client": client, "chosen_status": status, "chosen_note": note}
         connection.execute(self._choose, {**row, **nobody})
 
@@ -155,66 +164,78 @@ class ChangeLog:
         account_sid: str,
         happened: Sequence[Happened],
         before: Mapping[str, ClientRow],
-        after: Mapping[str, Iterable[Endpoint]],
+        after: Mapping[str, Collection[Endpoint]],
         were: Mapping[str, Sequence[Endpoint]],
         now: float,
     ) -> list[Logged]:
         last = connection.execute(_NEXT, {"account": account_sid, "count": len(happened)}).scalar_one()
+        rows_ = {client: before.get(client, NEVER_SEEN) for client in {one.client for one in happened}}
         # A membership changes nothing of the client: it says what watchers were told last, so that a device's end that
         # nobody has published yet stays to be published.
-        whole = {
-            one.client: _same(before.get(one.client, NEVER_SEEN))
-            if one.list
-            else _seen(after.get(one.client, ()), now)
+        told = {
+            one.client: as_told(rows_[one.client]) if one.list else as_seen(after.get(one.client, ()), now)
             for one in {one.client: one for one in happened}.values()
         }
-        versions: dict[str, int] = {}
-        log = []
+        looked = {client: as_seen(devices, now) for client, devices in were.items() if client in rows_}
+        draft = Draft()
+        logged = []
         for sequence, one in enumerate(happened, last - len(happened) + 1):
-            known, told = before.get(one.client, NEVER_SEEN), whole[one.client]
-            first = one.client not in versions
-            versions[one.client] = versions.get(one.client, known.version) + 1
-            log.append(
-                {
-                    "account_sid": account_sid,
-                    "sequence": sequence,
-                    "client": one.client,
-                    "version": versions[one.client],
-                    "endpoint_id": one.endpoint_id,
-                    "kind": one.kind.value,
-                    "at": now,
-                    # Who looked between an end and its publication has seen more than watchers were told.
-                    "visible": bool(one.list)
-                    or (first and any(told[name] != getattr(known, name) for name in told))
-                    or (first and one.client in were and told != _seen(were[one.client], now)),
-                    "list": one.list,
-                    **told,
-                }
+            known = rows_[one.client]
+            rows_[one.client] = draft.add(
+                account_sid, one, sequence, known, told[one.client], now, looked=looked.pop(one.client, None)
             )
-        connection.execute(self._publish, list(self._published(account_sid, whole, versions, before, now)))
-        later(connection, _INSERT, log)
-        connection.info.setdefault(_CHANGED, set()).add(account_sid)
-        return [Logged(sequence=row["sequence"], version=row["version"]) for row in log]
+            logged.append(Logged(sequence=sequence, version=rows_[one.client].version))
+        self.write(connection, draft)
+        return logged
 
-    @staticmethod
-    def _published(
+    def write(self, connection: Connection, draft: "Draft") -> None:
+        """Stores a draft whose numbers have been taken from the accounts already."""
+        if not draft.entries:
+            return
+        connection.execute(self._publish, list(draft.clients.values()))
+        later(connection, _INSERT, draft.entries)
+        connection.info.setdefault(_CHANGED, set()).update(account for account, _ in draft.clients)
+
+
+class Draft:
+    """Numbered changes of one transaction, to be written by a few statements for all of them."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.clients: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def add(
+        self,
         account_sid: str,
-        whole: Mapping[str, dict[str, Any]],
-        versions: Mapping[str, int],
-        before: Mapping[str, ClientRow],
+        one: Happened,
+        sequence: int,
+        known: ClientRow,
+        told: Told,
         now: float,
-    ) -> Iterator[dict[str, Any]]:
-        for client, told in whole.items():
-            known = before.get(client, NEVER_SEEN)
-            yield {
-                "account_sid": account_sid,
-                "client": client,
-                "chosen_status": known.chosen_status,
-                "chosen_note": known.chosen_note,
-                "version": versions[client],
-                "updated_at": now,
-                **told,
-            }
+        *,
+        looked: Told | None = None,
+    ) -> ClientRow:
+        """Notes a change of a client whose row is `known`, and of which watchers see `told` from now on; its row
+        afterwards. `looked`: what somebody who looked just before has seen, which is more than watchers were told
+        between a device's end and its publication."""
+        status, available, capabilities, note = told
+        after = ClientRow(known.version + 1, *known.chosen, status, available, capabilities, note)
+        entry = {
+            "account_sid": account_sid,
+            "sequence": sequence,
+            "client": one.client,
+            "version": after.version,
+            "endpoint_id": one.endpoint_id,
+            "kind": one.kind.value,
+            "at": now,
+            "visible": bool(one.list) or told != as_told(known) or (looked is not None and told != looked),
+            "list": one.list,
+            **told._asdict(),
+        }
+        self.entries.append(entry)
+        whose = {"account_sid": account_sid, "client": one.client, "updated_at": now}
+        self.clients[account_sid, one.client] = {**whose, **after._asdict()}
+        return after
 
 
 def after_commits(database: Database, wake: Callable[[str], None]) -> None:
@@ -241,18 +262,12 @@ def client_row(row: Any) -> ClientRow:
     return ClientRow(*(getattr(row, name) for name in ClientRow._fields))
 
 
-def _same(client: ClientRow) -> dict[str, Any]:
-    return {name: getattr(client, name) for name in ("status", "available", "capabilities", "note")}
+def as_told(client: ClientRow) -> Told:
+    """What watchers were told of the client last."""
+    return Told(client.status, client.available, client.capabilities, client.note)
 
 
-def _seen(devices: Iterable[Endpoint], now: float) -> dict[str, Any]:
-    return _told(consolidate(map(seen, devices), now, hidden=False))
-
-
-def _told(whole: Consolidated) -> dict[str, Any]:
-    return {
-        "status": whole.status,
-        "available": whole.available,
-        "capabilities": ",".join(whole.capabilities),
-        "note": whole.note,
-    }
+def as_seen(devices: Collection[Endpoint], now: float) -> Told:
+    """What watchers see of these devices."""
+    whole = consolidate(map(seen, devices), now, hidden=False) if devices else NOBODY
+    return Told(whole.status, whole.available, ",".join(whole.capabilities), whole.note)

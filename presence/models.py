@@ -265,3 +265,48 @@ calls = Table(
 )
 """Calls that belong to a client's device, so that the device may come back to them after our restart. They make it busy
 until `lease_until`, which the router extends while the call lives (PR-24)."""
+
+client_messages = Table(
+    "client_messages",
+    metadata,
+    Column("account_sid", String(34), nullable=False),
+    Column("message_sid", String(34), nullable=False),
+    Column("client", String(256), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("sender", String(300), nullable=False),
+    Column("recipient", String(300), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("media", Text, nullable=False),
+    Column("media_required", Boolean, nullable=False),
+    Column("session_sid", String(34), nullable=False),
+    Column("addressed", Text, nullable=False),
+    Column("skipped", Text, nullable=False),
+    Column("client_version", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("arrived_at", Double, nullable=False),
+    Column("valid_until", Double, nullable=False),
+    Column("ended_at", Double, nullable=False),
+    Column("ended_by", String(64), nullable=False),
+    Column("report_due", Double, nullable=True),
+    Column("report_tries", Integer, nullable=False),
+    PrimaryKeyConstraint("account_sid", "message_sid"),
+    Index("client_messages_of", "account_sid", "client", "position"),
+    Index("client_messages_arrived", "arrived_at"),
+    Index("client_messages_expiry", "state", "valid_until"),
+    Index("client_messages_report", "report_due"),
+    Index("client_messages_ended", "ended_at"),
+)
+"""Messages to clients: held until a device acknowledges one or it expires, and kept for a while after that. `addressed`
+are the devices that were there when it came, `skipped` the others with the reason (PR-79). `report_due`: when the
+router is told how it ended, until it has heard it."""
+
+client_message_acks = Table(
+    "client_message_acks",
+    metadata,
+    Column("account_sid", String(34), nullable=False),
+    Column("message_sid", String(34), nullable=False),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("account_sid", "message_sid", "endpoint_id"),
+)
+"""Which devices have shown a message: they don't get it again (PR-72)."""

@@ -8,7 +8,8 @@ follows from its live endpoints and is never stored as an opinion. Time is alway
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from presence.statuses import AVAILABLE, BUSY, Status, StatusKind
 
@@ -75,15 +76,18 @@ class Endpoint:
     def live(self, now: float) -> bool:
         return self.expires_at > now
 
-    def of_kind(self, kind: StatusKind) -> "Endpoint":
-        """The same with this status."""
-        return replace(
-            self,
-            status=kind.name,
-            rank=kind.rank,
-            available=kind.available,
-            voice=kind.voice,
-            messages=kind.messages,
+    def of_kind(self, kind: StatusKind, **changes: Any) -> "Endpoint":
+        """The same with this status, and with these changes."""
+        changes |= {
+            "status": kind.name,
+            "rank": kind.rank,
+            "available": kind.available,
+            "voice": kind.voice,
+            "messages": kind.messages,
+        }
+        mine = vars(self)
+        return (
+            self if all(mine[name] == value for name, value in changes.items()) else replace(self, **changes)
         )
 
 
@@ -184,8 +188,11 @@ class Seen(NamedTuple):
         return self.voice and self.busy_until <= now if capability == "voice" else self.messages
 
 
+_fields_of_seen = attrgetter(*Seen._fields)
+
+
 def seen(endpoint: Endpoint) -> Seen:
-    return Seen(*(getattr(endpoint, name) for name in Seen._fields))
+    return Seen._make(_fields_of_seen(endpoint))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,9 @@ from presence import tls
 from presence.access.callers import Access
 from presence.access.directory import Directory
 from presence.access.limits import RefusalLimit
+from presence.api.registering import Registering
 from presence.app import create_app
+from presence.client_messages.stream import MessageStream
 from presence.cors import allow_origins
 from presence.neighbours import Neighbours
 from presence.nodes import Nodes, node_name, node_url
@@ -41,6 +43,7 @@ HERE = b"here=1"
 PUBLIC = re.compile(
     r"""/(livez|presence\.js|v1/openapi\.json|v1/Accounts/[^/]+/(
         Clients/[^/]+/Registrations(/[^/]+)?
+        | Clients/[^/]+/Messages(/[^/]+/Acknowledgements)?
         | Clients/[^/]+/Status
         | Statuses(/[^/]+)?
         | ContactLists(/[^/]+(/Clients(/[^/]+)?)?)?
@@ -60,7 +63,7 @@ class PresenceServer:
     def __init__(
         self, settings: Settings, keys: Keys, database: Database, link: RouterLink, neighbours: Neighbours
     ) -> None:
-        store = Store(database)
+        store = Store(database, cap=settings.endpoints_per_client)
         directory = Directory(database, keys, store)
         limit = RefusalLimit(settings.refusals_per_second)
         self.revocations = directory.revocations
@@ -71,19 +74,15 @@ class PresenceServer:
         )
         door = Everywhere(self.gateway, asyncio.get_running_loop(), neighbours, utc_now)
         app = create_app(settings, keys, store, directory, door, limit=limit)
-        self.bridge = WsgiBridge(app)
         self.for_nodes = WsgiBridge(app, threads=8)
-        access = Access(
-            keys,
-            directory,
-            lambda: utc_now().timestamp(),
-            limit,
-            capability_tokens=settings.capability_tokens,
-        )
+        access = Access(keys, directory, _now, limit, capability_tokens=settings.capability_tokens)
+        self.bridge = WsgiBridge(app, short=Registering(access, store, door, _now))
         self.stream = PresenceStream(self.feed, access.caller)
+        self.messages = MessageStream(self.gateway.texts.inboxes, access.caller, _now)
+        self.gateway.texts.streams = self.messages
         fetcher = Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None)
         self.delivery = Delivery(self.feed, Webhooks(database), directory, fetcher, neighbours.nodes.name)
-        self.lookups = Lookups(database, keys, lambda: utc_now().timestamp(), otherwise=self.bridge)
+        self.lookups = Lookups(database, keys, _now, otherwise=self.bridge)
         self.public = allow_origins(self._http, settings.signal_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,14 +90,18 @@ class PresenceServer:
             await self.gateway(scope, receive, send)
         elif telemetry.takes(scope):
             await telemetry.sink(scope, receive, send)
-        elif PUBLIC.match(scope["path"]) or self.stream.takes(scope):
+        elif PUBLIC.match(scope["path"]) or self._streams(scope):
             await self.public(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
+    def _streams(self, scope: Scope) -> bool:
+        return self.stream.takes(scope) or self.messages.takes(scope)
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.stream.takes(scope):
-            await self.stream(scope, receive, send)
+        if self._streams(scope):
+            stream = self.stream if self.stream.takes(scope) else self.messages
+            await stream(scope, receive, send)
         elif scope["scheme"] == "https" and not PUBLIC.match(scope["path"]):
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
@@ -124,6 +127,7 @@ async def run_presence(settings: Settings, stop: asyncio.Event) -> None:
     _spare_the_collector()
     sweeping = asyncio.create_task(server.gateway.sweep_forever())
     watching = asyncio.create_task(server.revocations.watch(server.gateway.revoke_where, utc_now))
+    texting = asyncio.create_task(server.gateway.texts.run_forever())
     feeding = asyncio.create_task(server.feed.run())
     belonging = asyncio.create_task(server.gateway.membership.keep_forever())
     delivering = asyncio.create_task(server.delivery.run())
@@ -132,7 +136,7 @@ async def run_presence(settings: Settings, stop: asyncio.Event) -> None:
     try:
         await serve(server, listeners(settings), drained)
     finally:
-        for task in (sweeping, watching, feeding, delivering, belonging, draining):
+        for task in (sweeping, watching, texting, feeding, delivering, belonging, draining):
             task.cancel()
         await server.gateway.membership.leave()
         await server.delivery.close()
@@ -143,6 +147,10 @@ async def run_presence(settings: Settings, stop: asyncio.Event) -> None:
         server.feed.close()
         link.close()
         database.close()
+
+
+def _now() -> float:
+    return utc_now().timestamp()
 
 
 def listeners(settings: Settings) -> list[Listener]:
@@ -160,11 +168,14 @@ def listeners(settings: Settings) -> list[Listener]:
 
 
 def _spare_the_collector() -> None:
-    """A query makes thousands of small objects and no cycles: without this, half its time goes to looking for some
-    among everything that was imported."""
+    """A query makes thousands of small objects and no cycles: without the freeze, half its time goes to looking for
+    some among everything that was imported. Thousands of sockets are a million objects that stay, and one pass over
+    them takes a tenth of a second: so the passes while they arrive are over ten thousand objects (0.3 ms) or a hundred
+    thousand (10 ms), and those over everything are rare.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 10, 1_000)
 
 
 async def _drain_on(stop: asyncio.Event, server: PresenceServer, drained: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
 """What stands when something is decided about a client: its account, the token that asks, its version and devices.
 
-One statement for any number of askers, after their accounts' locks: under these nothing of it changes, whichever process
-asks (PR-3, PR-7, PR-18).
+One statement for any number of askers, after the locks of their accounts: under these nothing of it changes, whichever
+process asks (PR-3, PR-7, PR-18).
 """
 
 import json
@@ -74,11 +74,10 @@ def standing(connection: Connection, bearer: Bearer) -> Standing:
 
 def standings(connection: Connection, bearers: Sequence[Bearer]) -> list[Standing]:
     """The same for many, in their order."""
-    if connection.dialect.name == "sqlite":
-        statement, first, asked = _SQLITE, 0, {"asked": json.dumps(bearers)}
-    else:
-        columns = zip(Bearer._fields, zip(*bearers, strict=True), strict=True)
-        statement, first, asked = _POSTGRESQL, 1, {name: list(column) for name, column in columns}
+    sqlite = connection.dialect.name == "sqlite"
+    statement, first = (_SQLITE, 0) if sqlite else (_POSTGRESQL, 1)
+    columns = zip(Bearer._fields, map(list, zip(*bearers, strict=True)), strict=True)
+    asked: dict[str, Any] = {"asked": json.dumps(bearers)} if sqlite else dict(columns)
     found: list[list[Any]] = [[] for _ in bearers]
     for row in connection.execute(statement, asked):
         found[row[0] - first].append(row)

@@ -6,70 +6,41 @@ transaction (PS2 to PS5). A unit takes the account's row first, so several proce
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select, update
 
 from foundation.db import Database
 from presence import rows
-from presence.changes import CLIENT, KNOWN, LOCK, ChangeLog, ClientRow, Happened, client_row, lock
+from presence.access.jwt_parts import LIFE_LIMIT
+from presence.changes import CLIENT, KNOWN, LOCK, ChangeLog, Happened, client_row, lock
+from presence.joining import DELETE, ROW, Accepted, Asked, Joining, StatusUnknown
 from presence.models import changes, endpoints, revocations, statuses
-from presence.registration import CAP, Change, Endpoint, Registered, StaleVersion, register
-from presence.standing import Standing, standing
+from presence.registration import CAP, Change, Endpoint, StaleVersion, register
+from presence.standing import Bearer, Standing, standing
 from presence.statuses import AVAILABLE, BUILT_IN, StatusKind, kind_of
 
 SWEEP = 500
 CHANGES_KEPT = 86_400.0
 
-_ROW = (
-    (endpoints.c.account_sid == bindparam("a"))
-    & (endpoints.c.client == bindparam("c"))
-    & (endpoints.c.endpoint_id == bindparam("e"))
-)
-_DELETE = delete(endpoints).where(_ROW)
-_NOT_BY_SOCKET = ("capabilities", "priority", "delivery")
-_ENGAGE = update(endpoints).where(_ROW).values(busy_until=bindparam("until"))
+_ENGAGE = update(endpoints).where(ROW).values(busy_until=bindparam("until"))
 
 Key = tuple[str, str, str]
 """Account, client, endpoint id."""
-
-
-class StatusUnknown(Exception):
-    """No status of that name: neither built in nor the account's."""
 
 
 class NotRegistered(Exception):
     """The client has no such live registration."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accepted:
-    """A stored registration, the client's version after it and the account's last sequence number: from there on
-    the change log says what came later (PR-17)."""
-
-    registered: Registered
-    version: int
-    sequence: int
-
-
 class Store:
-    """The registrations of one database."""
+    """The registrations of one database. `cap`: live endpoints that a client may have (PR-12)."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, *, cap: int = CAP) -> None:
+        self.database, self.cap = database, cap
         self.log = ChangeLog(sqlite_=database.sqlite)
-        upserting: Any = sqlite.insert if database.sqlite else postgresql.insert
-        row = upserting(endpoints)
-        self._upsert = row.on_conflict_do_update(
-            index_elements=["account_sid", "client", "endpoint_id"],
-            set_={
-                column.name: row.excluded[column.name]
-                for column in endpoints.columns
-                if not column.primary_key
-            },
-        )
+        self._joining = Joining(self.log, self._kind, sqlite_=database.sqlite)
 
     # What clients say
 
@@ -81,7 +52,7 @@ class Store:
         status: str | None = None,
         note: str | None = None,
         based_on: int | None = None,
-        cap: int = CAP,
+        cap: int | None = None,
     ) -> "Future[Accepted]":
         """Stores a registration. Without a status or note: those that the device had, else those that the client
         chose for itself.
@@ -89,23 +60,10 @@ class Store:
         AccessRefused when the account or key went away meanwhile, StaleVersion per PR-16, StatusUnknown.
         """
 
-        def work(connection: Connection) -> Accepted:
-            stands = self._standing(connection, asked)
-            stands.demand()
-            before = next(
-                (one for one in stands.endpoints if one.endpoint_id == asked.endpoint_id and one.live(now)),
-                None,
-            )
-            kept = (before.status, before.note) if before else stands.client.chosen
-            kind = self._kind(connection, asked.account_sid, status or kept[0])
-            full = replace(asked, note=kept[1] if note is None else note).of_kind(kind)
-            if before is not None and asked.socket:  # which has no words for these; they were set over HTTP
-                full = replace(full, **{name: getattr(before, name) for name in _NOT_BY_SOCKET})
-            version = stands.client.version
-            decided = register(full, stands.endpoints, now, version=version, based_on=based_on, cap=cap)
-            return self._accept(connection, stands, decided, now)
-
-        return self.database.write(work, asked.account_sid)
+        wanted = Asked(
+            endpoint=asked, now=now, status=status, note=note, based_on=based_on, cap=cap or self.cap
+        )
+        return self.database.gather(self._joining.together, wanted, asked.account_sid)
 
     def change(
         self,
@@ -137,58 +95,18 @@ class Store:
             asked = replace(asked, expires_at=min(asked.expires_at, asked.token_expires_at))
             if status is not None:
                 asked = asked.of_kind(self._kind(connection, account_sid, status))
-            stands = self._standing(connection, asked)
+            stands = standing(connection, Bearer.of(asked))
             stands.demand()
             version = stands.client.version
             decided = register(asked, stands.endpoints, now, version=version, based_on=based_on)
-            return self._accept(connection, stands, decided, now)
+            return self._joining.keep(connection, decided, stands, now)
 
         return self.database.write(work, account_sid)
 
     def registrations(self, account_sid: str, client: str) -> Standing:
         """The client's registrations, expired ones too, with its version and the account's sequence of one moment."""
         with self.database.read() as connection:
-            return standing(
-                connection, account_sid, client, key_sid="", token_id="", token_digest="", issued_at=0.0
-            )
-
-    def _standing(self, connection: Connection, asked: Endpoint) -> Standing:
-        if not self.database.sqlite:  # whose only writer needs no locks
-            connection.execute(LOCK, {"account": asked.account_sid})
-        return standing(
-            connection,
-            asked.account_sid,
-            asked.client,
-            key_sid=asked.key_sid,
-            token_id=asked.token_id,
-            token_digest=asked.token_digest,
-            issued_at=asked.token_issued_at,
-        )
-
-    def _accept(self, connection: Connection, stands: Standing, decided: Registered, now: float) -> Accepted:
-        """Stores and publishes what was decided."""
-        one, version, sequence = decided.endpoint, stands.client.version, stands.sequence
-        connection.execute(self._upsert, rows.values(one))
-        before: ClientRow | None = stands.client
-        if decided.evicted:
-            were = {one.client: stands.endpoints}
-            self.remove_in(connection, decided.evicted, Change.EVICTED, now, were)
-            before = None
-        if decided.change is not None:
-            gone = {one.endpoint_id, *(evicted.endpoint_id for evicted in decided.evicted)}
-            logged = self.log.add(
-                connection,
-                one.account_sid,
-                one.client,
-                decided.change,
-                now,
-                endpoint_id=one.endpoint_id,
-                after=[*(other for other in stands.endpoints if other.endpoint_id not in gone), one],
-                before=before,
-                was=None if decided.evicted else stands.endpoints,
-            )
-            version, sequence = logged.version, logged.sequence
-        return Accepted(registered=decided, version=version, sequence=sequence)
+            return standing(connection, Bearer(account_sid, client))
 
     def choose(
         self,
@@ -216,7 +134,7 @@ class Store:
                 return before.version
             self.log.choose(connection, account_sid, client, status, note)
             if after:
-                connection.execute(self._upsert, [rows.values(one) for one in after])
+                connection.execute(self._joining.upsert, [rows.values(one) for one in after])
             before = before._replace(chosen_status=status, chosen_note=note)
             logged = self.log.add(
                 connection, account_sid, client, Change.CHOSE, now, after=after, before=before, was=known
@@ -292,13 +210,13 @@ class Store:
         due = select(endpoints.c.account_sid).distinct().where(expired | lapsed).limit(SWEEP)
         with self.database.read() as connection:
             found = sorted(connection.execute(due).scalars())
-            old = connection.execute(
-                select(changes.c.sequence).where(changes.c.at < now - CHANGES_KEPT).limit(1)
-            )
-            old_ones = old.first() is not None
-        if old_ones:
-            self.database.write(_forget(delete(changes).where(changes.c.at < now - CHANGES_KEPT)))
-            self.database.write(_forget(delete(revocations).where(revocations.c.until < now)))
+            old = [
+                (table, this)
+                for table, this in ((changes, changes.c.at < now - CHANGES_KEPT), (revocations, _ended(now)))
+                if connection.execute(select(1).select_from(table).where(this).limit(1)).first() is not None
+            ]
+        for table, this in old:
+            self.database.write(_forget(delete(table).where(this)))
         return [self.database.write(self._swept(account_sid, now), account_sid) for account_sid in found]
 
     def _swept(self, account_sid: str, now: float) -> Callable[[Connection], list[Endpoint]]:
@@ -330,7 +248,7 @@ class Store:
         if not gone:
             return
         connection.execute(
-            _DELETE, [{"a": one.account_sid, "c": one.client, "e": one.endpoint_id} for one in gone]
+            DELETE, [{"a": one.account_sid, "c": one.client, "e": one.endpoint_id} for one in gone]
         )
         happened = [Happened(client=one.client, kind=change, endpoint_id=one.endpoint_id) for one in gone]
         self.log.add_all(connection, gone[0].account_sid, happened, now, were=were)
@@ -347,6 +265,11 @@ class Store:
         if found is None:
             raise StatusUnknown(name)
         return kind_of(found)
+
+
+def _ended(now: float) -> ColumnElement[bool]:
+    """Revocations that concern no token any more; the first condition finds them by their index."""
+    return and_(revocations.c.at < now - LIFE_LIMIT, revocations.c.until < now)
 
 
 def _forget(statement: Any) -> Callable[[Connection], None]:

@@ -21,7 +21,7 @@ from callrouter.directory.e164 import Market, country, market, national
 KIND = Kind(one="AvailablePhoneNumber", many="AvailablePhoneNumbers", key="available_phone_numbers")
 COUNTRY = Kind(one="Country", many="Countries", key="countries")
 COLLECTION = "/Accounts/<account_sid>/AvailablePhoneNumbers"
-CAPABILITIES = {"voice": True, "sms": True, "mms": False, "fax": False}
+CAPABILITIES = {"voice": True, "sms": True, "mms": True, "fax": False}
 PLACES = ("InPostalCode", "InRegion", "InRateCenter", "InLata", "InLocality", "NearNumber", "NearLatLong")
 PATTERN = r"\+?[0-9*]{2,16}"
 FILTERS = (

@@ -18,12 +18,18 @@ from callrouter.api import (
     events,
     keys,
     members,
+    message_decisions,
+    message_feedback,
+    message_media,
+    message_sessions,
+    messages,
     notifications,
     numbers,
     participants,
     presence_decisions,
     queues,
     recordings,
+    short_codes,
     streams,
     tokens,
     transcriptions,
@@ -32,6 +38,9 @@ from callrouter.api import (
 )
 from callrouter.api.context import Api
 from callrouter.api.live import LiveCalls
+from callrouter.api.live_messages import LiveMessages
+from callrouter.api.messaging import senders, services
+from callrouter.api.messaging.rendering import PREFIX as MESSAGING_PREFIX
 from callrouter.api.render import PREFIX, error_as_xml, not_found
 from callrouter.directory.errors import Missing, Refused
 from callrouter.directory.ice import IceServers
@@ -54,18 +63,26 @@ RESOURCES = (
     events,
     keys,
     members,
+    message_decisions,
+    message_feedback,
+    message_media,
+    messages,
     notifications,
     numbers,
     participants,
     presence_decisions,
     queues,
     recordings,
+    short_codes,
     streams,
     tokens,
     transcriptions,
     usage,
     usage_triggers,
 )
+
+MESSAGING = (services, senders, message_sessions)
+"""Those of Messaging v1, and our own beside them."""
 
 
 def create_api(
@@ -74,21 +91,35 @@ def create_api(
     live: LiveCalls,
     media: MediaClient,
     *,
+    messages: LiveMessages,
     ice: IceServers | None = None,
     clock: Clock = utc_now,
 ) -> Blueprint:
-    """The blueprint for /2010-04-01. Its app must also call `foundation.webserver.errors.handle_errors`."""
-    blueprint = Blueprint("api_2010", __name__, url_prefix=PREFIX)
-    context = Api(database=database, keys=keys, live=live, media=media, ice=ice or IceServers(), clock=clock)
+    """The blueprint for /2010-04-01 and Messaging's /v1. Its app must also call
+    `foundation.webserver.errors.handle_errors`."""
+    blueprint = Blueprint("api", __name__)
+    context = Api(
+        database=database,
+        keys=keys,
+        live=live,
+        messages=messages,
+        media=media,
+        ice=ice or IceServers(),
+        clock=clock,
+    )
 
     @blueprint.before_request
     def open_context() -> None:
         g.api = context
 
     blueprint.before_request(access.check_form)
-    blueprint.before_request(access.check_access)
-    for resource in RESOURCES:
-        blueprint.register_blueprint(resource.routes)
+    private = Blueprint("private", __name__)
+    private.before_request(access.check_access)
+    for prefix, resources in ((PREFIX, RESOURCES), (MESSAGING_PREFIX, MESSAGING)):
+        for resource in resources:
+            private.register_blueprint(resource.routes, url_prefix=prefix)
+    blueprint.register_blueprint(private)
+    blueprint.register_blueprint(message_media.public, url_prefix=PREFIX)
     blueprint.register_error_handler(Refused, _refused)
     blueprint.register_error_handler(IntegrityError, _conflict)
     blueprint.after_app_request(error_as_xml)

@@ -8,16 +8,15 @@ from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
 from callrouter.api import params, sip_form
+from callrouter.api.addresses import client, phone
 from callrouter.api.call_update import LONGEST_CALL, LONGEST_TWIML
 from callrouter.api.params import parameter
 from callrouter.api.recording_form import recording
 from callrouter.calls.outgoing import Placement
 from callrouter.directory import applications, caller_ids
-from callrouter.directory.e164 import e164
-from callrouter.directory.errors import Missing, Refused
+from callrouter.directory.errors import Missing
 from callrouter.models import PhoneNumber
 from foundation.webserver.errors import ApiError
-from instructions.attributes import IDENTITY
 from instructions.commands import SipTarget, StatusCallback
 from instructions.errors import NOT_ACTING
 
@@ -25,7 +24,6 @@ LONGEST_RING = 600
 LONGEST_ADDRESS = 2048
 INVALID_FROM, NOT_OWNED, INVALID_TO = 21212, 21210, 21211
 EVENTS = ("initiated", "ringing", "answered", "completed")
-SEPARATORS = re.compile(r"[ ().-]")
 
 
 def _digits(name: str, value: str) -> str:
@@ -98,13 +96,13 @@ def _to(text: str, form: MultiDict[str, str]) -> tuple[str, Pairs, SipTarget | N
         sip, warnings = sip_form.target(text, form, INVALID_TO)
         return sip.uri, (), sip, warnings
     if not text.startswith("client:"):
-        return _phone("To", text, INVALID_TO), (), None, ()
+        return phone("To", text, INVALID_TO), (), None, ()
     address, _, query = text.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
     except ValueError as error:
         raise ApiError(400, INVALID_TO, f"To has too many parameters: {error}.") from error
-    return _client("To", address, INVALID_TO), tuple(pairs), None, ()
+    return client("To", address, INVALID_TO), tuple(pairs), None, ()
 
 
 def _from(text: str, to: str) -> str:
@@ -113,24 +111,10 @@ def _from(text: str, to: str) -> str:
     if sip_form.is_sip(to) and not text.startswith("client:"):
         return sip_form.caller(text, INVALID_FROM)
     if not text.startswith("client:"):
-        return _phone("From", text, INVALID_FROM)
+        return phone("From", text, INVALID_FROM)
     if not to.startswith("client:") and not sip_form.is_sip(to):
         raise ApiError(400, INVALID_FROM, "A call to a phone needs a phone number as From, not a client.")
-    return _client("From", text, INVALID_FROM)
-
-
-def _phone(name: str, text: str, code: int) -> str:
-    try:
-        return e164(SEPARATORS.sub("", text))
-    except Refused as error:
-        raise ApiError(400, code, f"{name}: {error}.") from error
-
-
-def _client(name: str, address: str, code: int) -> str:
-    try:
-        return "client:" + IDENTITY.read(address.removeprefix("client:"))
-    except ValueError as error:
-        raise ApiError(400, code, f"{name}: {error}.") from error
+    return client("From", text, INVALID_FROM)
 
 
 def _caller(connection: Connection, account_sid: str, from_: str, to: str) -> str | None:

@@ -9,6 +9,7 @@ from flask import g
 from sqlalchemy import Connection
 
 from callrouter.api.live import LiveCalls
+from callrouter.api.live_messages import LiveMessages
 from callrouter.directory.accounts import Account
 from callrouter.directory.authentication import Principal
 from callrouter.directory.ice import IceServers
@@ -28,6 +29,7 @@ class Api:
     database: Database
     keys: Keys
     live: LiveCalls
+    messages: LiveMessages
     media: MediaClient
     ice: IceServers
     clock: Clock

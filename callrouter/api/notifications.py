@@ -13,6 +13,7 @@ from callrouter.api.params import parameter
 from callrouter.api.periods import given_periods
 from callrouter.api.render import API_VERSION, Kind, date, not_found, path, respond, respond_list
 from callrouter.api.routes import route
+from foundation.sids import CALL, is_sid
 
 KIND = Kind(one="Notification", many="Notifications", key="notifications")
 COLLECTION = "/Accounts/<account_sid>/Notifications"
@@ -63,7 +64,7 @@ def _shown(note: Row[Any], under: str | None) -> dict[str, Any]:
     return {
         "sid": note.sid,
         "account_sid": note.account_sid,
-        "call_sid": note.call_sid,
+        "call_sid": note.call_sid if is_sid(note.call_sid or "", CALL) else None,  # a message's has none
         "log": note.log,
         "error_code": note.error_code,
         "more_info": f"https://www.twilio.com/docs/errors/{note.error_code}",

@@ -130,7 +130,7 @@ def _shown(number: Number) -> dict[str, Any]:
         "voice_application_sid": number.voice_application_sid or None,
         "sms_application_sid": number.sms_application_sid or None,
         "voice_receive_mode": "voice",
-        "capabilities": {"voice": True, "sms": True, "mms": False, "fax": False},
+        "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
         "status": "in-use",
         "type": number_type(number.phone_number),
         "origin": "hosted",

@@ -41,7 +41,7 @@ def parameter(name: str, field: str, read: Reader) -> Parameter:
 def given(table: Iterable[Parameter], source: MultiDict[str, str]) -> dict[str, Any]:
     """The fields that the request sets. Absent ones are left out; empty ones are read like any other."""
     return {
-        one.field: one.read(one.name, _clean(one.name, source.getlist(one.name)[-1]))
+        one.field: one.read(one.name, cleaned(one.name, source.getlist(one.name)[-1]))
         for one in table
         if one.name in source
     }
@@ -121,7 +121,7 @@ def moments(name: str, value: str) -> tuple[float, float]:
     raise ApiError(400, INVALID, f"{name} takes a date YYYY-MM-DD or a UTC time YYYY-MM-DDTHH:MM:SSZ.")
 
 
-def _clean(name: str, value: str) -> str:
+def cleaned(name: str, value: str) -> str:
     """No control characters: PostgreSQL refuses NUL with an error of its own."""
     if _UNWANTED.search(value):
         raise ApiError(400, INVALID, f"{name} holds a control character.")

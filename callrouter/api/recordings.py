@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy import Row, Select, delete, select, update
 
 from callrouter import models
-from callrouter.api import calls, params
+from callrouter.api import calls, files, params
 from callrouter.api.context import api
 from callrouter.api.paging import page
 from callrouter.api.params import parameter
@@ -24,9 +24,7 @@ from callrouter.api.render import (
 )
 from callrouter.api.routes import route
 from callrouter.calls.recordings import DELETED, LIVE
-from callrouter.media.client import MediaAnswer, MediaUnavailable
 from foundation.sids import RECORDING, is_sid
-from foundation.webserver.errors import ApiError
 
 KIND = Kind(one="Recording", many="Recordings", key="recordings")
 COLLECTION = "/Accounts/<account_sid>/Recordings"
@@ -36,7 +34,6 @@ PARENTS = (
     parameter("ConferenceSid", "conference_sid", params.text(34)),
 )
 RECORDINGS = models.Recording.__table__.c
-CONDITIONS = ("Range", "If-None-Match", "If-Modified-Since", "If-Range")
 
 routes = Blueprint("recordings", __name__)
 
@@ -61,12 +58,7 @@ def fetch_recording(account_sid: str, sid: str, call_sid: str | None = None) -> 
 def fetch_audio(account_sid: str, sid: str, call_sid: str | None = None) -> Response:
     """What is heard, also in ranges; 404 while it is not stored, or when there is nothing to hear."""
     found(account_sid, call_sid, sid)
-    name = request.path.rpartition("/")[2]
-    headers = {wanted: request.headers[wanted] for wanted in CONDITIONS if wanted in request.headers}
-    answer = _ask(request.method, account_sid, name, headers)
-    if answer.status == 404:
-        raise not_found()
-    return Response(answer.body, status=answer.status, headers=answer.headers)
+    return files.serve(api().media.recording, account_sid, request.path.rpartition("/")[2])
 
 
 @route(routes, "DELETE", f"{COLLECTION}/<sid>", f"{OF_CALL}/<sid>")
@@ -79,7 +71,7 @@ def delete_recording(account_sid: str, sid: str, call_sid: str | None = None) ->
     if row.status in LIVE and _hide(account_sid, sid):
         api().live.steer_recording(account_sid, row.call_sid, sid, "stopped", skip=False)
         return deleted()
-    _ask("DELETE", account_sid, sid)
+    files.remove(api().media.recording, account_sid, sid)
     gone = delete(models.Recording).where(
         models.Recording.account_sid == account_sid, models.Recording.sid == row.sid
     )
@@ -92,16 +84,6 @@ def _hide(account_sid: str, sid: str) -> bool:
     mine = (models.Recording.account_sid == account_sid, models.Recording.sid == sid)
     hide = update(models.Recording).where(*mine, models.Recording.status.in_(LIVE)).values(status=DELETED)
     return bool(api().write(lambda c: c.execute(hide).rowcount))
-
-
-def _ask(method: str, account_sid: str, name: str, headers: dict[str, str] | None = None) -> MediaAnswer:
-    try:
-        answer = api().media.recording(method, account_sid, name, headers)
-    except MediaUnavailable as error:
-        raise ApiError(503, 20503, f"{error}; try again.", {"Retry-After": "1"}) from error
-    if answer.status >= 500:
-        raise ApiError(503, 20503, "The media service could not serve it; try again.", {"Retry-After": "1"})
-    return answer
 
 
 def found(account_sid: str, call_sid: str | None, sid: str) -> Row[Any]:

@@ -6,27 +6,19 @@ description.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import cleandoc
 from types import ModuleType
 
 from flask import Flask
 
-from callrouter.api.blueprint import RESOURCES
+from callrouter.api.blueprint import MESSAGING, RESOURCES
+from callrouter.api.messaging.rendering import PREFIX as V1
 from callrouter.api.render import PREFIX
 
 ACCOUNT = "/Accounts/{AccountSid}"
 
 NOT_SERVED: Mapping[str, Mapping[str, str]] = {
-    "Messaging is a part of its own.": {
-        "/Messages": "GET POST",
-        "/Messages/{Sid}": "DELETE GET POST",
-        "/Messages/{MessageSid}/Feedback": "POST",
-        "/Messages/{MessageSid}/Media": "GET",
-        "/Messages/{MessageSid}/Media/{Sid}": "DELETE GET",
-        "/SMS/ShortCodes": "GET",
-        "/SMS/ShortCodes/{Sid}": "GET POST",
-    },
     "Numbers are the operator's own: no regulator asks an account where it lives.": {
         "/Addresses": "GET POST",
         "/Addresses/{Sid}": "DELETE GET POST",
@@ -90,7 +82,10 @@ NOT_SERVED: Mapping[str, Mapping[str, str]] = {
 }
 """By the reason: paths below an account, and their methods."""
 
-OURS = {("GET", "/Accounts/{}/Calls/{}/PresenceDecisions")}
+OURS = {
+    ("GET", "/Accounts/{}/Calls/{}/PresenceDecisions"),
+    ("GET", "/Accounts/{}/Messages/{}/Decisions"),
+}
 """Twilio has nothing like it."""
 
 _SOURCE = re.compile(r" \((twilio-surface|https:)[^)]*\)")
@@ -103,6 +98,10 @@ _HEAD = """# The REST API
 Twilio's `2010-04-01`, made from the code by `make docs`. Twilio's libraries use it when their base URL is the router's.
 Each path is also there without suffix and with `.xml`, which answer in XML. The tests in `tests/compat` hold every
 answer against Twilio's published description."""
+
+_MESSAGING = (
+    """Twilio has it on a host of its own; here `client.messaging.base_url` is the router's too. JSON only."""
+)
 
 
 def served() -> set[Operation]:
@@ -127,19 +126,30 @@ def plain(path: str) -> str:
 
 def page() -> str:
     """The page, in Markdown."""
-    return "\n".join([_HEAD, "", *_served_section(), *_rest_section()])
+    return "\n".join([_HEAD, "", *_served_section(), *_messaging_section(), *_rest_section()])
 
 
 def _served_section() -> Iterator[str]:
     done = served() | OURS
     for resource in RESOURCES:
-        paths: dict[str, set[str]] = defaultdict(set)
-        for method, path in _rules(resource):
-            if (method, plain(path)) in done:
-                paths[path].add(method)
-        yield from (*_about(resource), "", "| path | methods |", "|---|---|")
-        yield from (f"| `{path}` | {' '.join(sorted(methods))} |" for path, methods in sorted(paths.items()))
-        yield ""
+        yield from _resource(
+            resource, [rule for rule in _rules(resource) if (rule[0], plain(rule[1])) in done]
+        )
+
+
+def _messaging_section() -> Iterator[str]:
+    yield from ("## Messaging v1", "", _MESSAGING, "")
+    for resource in MESSAGING:
+        yield from _resource(resource, [(method, V1 + path) for method, path in _rules(resource, suffix="")])
+
+
+def _resource(resource: ModuleType, rules: Iterable[Operation]) -> Iterator[str]:
+    paths: dict[str, set[str]] = defaultdict(set)
+    for method, path in rules:
+        paths[path].add(method)
+    yield from (*_about(resource), "", "| path | methods |", "|---|---|")
+    yield from (f"| `{path}` | {' '.join(sorted(methods))} |" for path, methods in sorted(paths.items()))
+    yield ""
 
 
 def _about(resource: ModuleType) -> tuple[str, str, str]:
@@ -158,12 +168,12 @@ def _rest_section() -> Iterator[str]:
         yield ""
 
 
-def _rules(resource: ModuleType) -> Iterator[tuple[str, str]]:
-    """Methods and paths of a resource, as they are written with `.json`."""
+def _rules(resource: ModuleType, suffix: str = ".json") -> Iterator[Operation]:
+    """Methods and paths of a resource, as they are written with that suffix."""
     app = Flask("reference", static_folder=None)
     app.register_blueprint(resource.routes)
     for rule in app.url_map.iter_rules():
-        if rule.rule.endswith(".json"):
+        if rule.rule.endswith(suffix):
             path = _PARAMETER.sub(lambda match: f"{{{match[1].title().replace('_', '')}}}", rule.rule)
             yield from ((method, path) for method in (rule.methods or set()) - {"HEAD"})
 

@@ -8,7 +8,9 @@ a crash, so everything that it sends carries the entry's id as idempotency key.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -29,7 +31,7 @@ CRASHES = 5
 DISPENSABLE = (
     *("ring", "ringback", "press", "stop", "echo", "listen.stop", "stream.stop", "stream.press"),
     *("record.stop", "record.pause", "record.resume"),
-    *("conference.report", "room.update", "room.leave", "queue.press"),
+    *("conference.report", "room.update", "room.leave", "queue.press", "text"),
 )
 """Kinds without which a call can go on."""
 PLATFORM_FAULT = 12400
@@ -63,13 +65,25 @@ class Done:
 Executor = Callable[[OutboxRow], Awaitable[Done]]
 
 
+class Abandon(Protocol):
+    def __call__(self, connection: Connection, row: OutboxRow, now: float) -> None: ...
+
+
 class Dispatcher:
     """Runs the lanes of one router process."""
 
-    def __init__(self, engine: Engine, database: Database, executors: Mapping[str, Executor]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        database: Database,
+        executors: Mapping[str, Executor],
+        abandon: Mapping[str, Abandon] = MappingProxyType({}),
+    ) -> None:
+        """`abandon`, by kind: what is stored when an entry that is no call's can't be carried out."""
         self._engine = engine
         self._database = database
         self._executors = executors
+        self._abandon = abandon
         self._lanes: dict[str, deque[OutboxRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,7 +160,9 @@ class Dispatcher:
     async def _give_up(self, row: OutboxRow) -> None:
         """Drops an entry that can't be carried out; the call hears of it, so that nobody waits for it (I6)."""
         try:
-            await self._engine.complete(row, self._dropped(row))
+            abandon = self._abandon.get(row["kind"])
+            also = partial(abandon, row=row, now=self._engine.now()) if abandon else None
+            await self._engine.complete(row, self._dropped(row), also)
         except Exception:
             log.exception("an entry can't even be dropped", kind=row["kind"], entry=row["id"])
 

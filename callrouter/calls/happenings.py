@@ -285,3 +285,16 @@ class Spoke(Happening):
 
     leg: str
     speaking: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texted(Happening):
+    """A text message of the leg's program is queued; or it is not sent, for the reason in `code` and `reason`."""
+
+    leg: str
+    program: str
+    message: str
+    sid: str
+    status: str
+    code: int = 0
+    reason: str = ""

@@ -1,6 +1,5 @@
-"""The open HTTP carrier protocol, router's side in: calls arrive, and things happen to them."""
+"""The open HTTP carrier protocol, router's side in: calls and messages arrive, and things happen to them."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,9 @@ from callrouter.calls.front import Front
 from callrouter.calls.incoming import inbound_call
 from callrouter.calls.routing import Target, number_target
 from callrouter.calls.status import cause_of
+from callrouter.carriers import fields
+from callrouter.carriers.fields import ADDRESS_LIMIT, ID_LIMIT
+from callrouter.carriers.message_ingress import MessageIngress
 from callrouter.carriers.webhook import CARRIER_SECONDS
 from callrouter.models import Call, Carrier
 from foundation.clock import Clock
@@ -25,9 +27,7 @@ from foundation.webserver.errors import ApiError
 
 log = structlog.get_logger(__name__)
 
-ID_LIMIT = 128
 SDP_LIMIT = 16_000
-ADDRESS_LIMIT = 256
 
 Answer = tuple[dict[str, str], int]
 
@@ -36,8 +36,10 @@ _CALL = select(Call.sid, Call.leg, Call.direction, Call.status).where(
 )
 
 
-def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) -> Blueprint:
-    """The two routes of docs/protocols/carrier.md, behind its signature."""
+def create_carriers(
+    database: Database, keys: Keys, front: Front, messages: MessageIngress, clock: Clock
+) -> Blueprint:
+    """The routes of docs/protocols/carrier.md, behind its signature."""
     blueprint = Blueprint("carriers", __name__, url_prefix="/carriers/<carrier>")
 
     def find_secrets(name: str) -> list[str] | None:
@@ -65,17 +67,17 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
 
     @blueprint.post("/calls")
     def call(carrier: str) -> Answer:
-        body = _body()
-        call_id, to = _text(body, "id", ID_LIMIT), _text(body, "to", ADDRESS_LIMIT)
+        body = fields.body()
+        call_id, to = fields.text(body, "id", ID_LIMIT), fields.text(body, "to", ADDRESS_LIMIT)
         target = _reachable(database, to)
         session = inbound_call(
             target,
-            from_=_text(body, "from", ADDRESS_LIMIT),
+            from_=fields.text(body, "from", ADDRESS_LIMIT),
             to=to,
-            sdp=_text(_object(body, "media"), "sdp", SDP_LIMIT),
+            sdp=fields.text(fields.object_(body, "media"), "sdp", SDP_LIMIT),
             carrier=carrier,
             carrier_call_id=call_id,
-            caller_name=_text(body, "caller_name", 64, required=False),
+            caller_name=fields.text(body, "caller_name", 64, required=False),
         )
         receipt = Receipt(source=f"carrier:{carrier}", event_id=f"call {call_id}")
         call_sid = front.create(session, receipt, target)
@@ -83,12 +85,12 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
 
     @blueprint.post("/calls/<id>/events")
     def event(carrier: str, id: str) -> Answer:
-        body = _body()
+        body = fields.body()
         with database.read() as connection:
             row = connection.execute(_CALL, {"carrier": carrier, "id": id}).first()
         if row is None:
             raise ApiError(404, 20404, f"Carrier {carrier!r} has no call {id!r} here.")
-        event_id = _text(body, "event_id", ID_LIMIT)
+        event_id = fields.text(body, "event_id", ID_LIMIT)
         happening = _happening(body, row.leg, row.direction != "inbound", clock().timestamp())
         after = None
         if happening is not None:
@@ -97,15 +99,18 @@ def create_carriers(database: Database, keys: Keys, front: Front, clock: Clock) 
         leg = after.leg_of(row.sid) if after else None
         return {"status": leg.status if leg else row.status}, 200
 
+    messages.add_routes(blueprint)
     return blueprint
 
 
 def _happening(body: Mapping[str, Any], leg: str, placed: bool, at: float) -> h.Happening | None:
     """The happening of a carrier's event; None for one that changes nothing. `placed`: we asked for the call."""
-    kind = _text(body, "type", 32)
+    kind = fields.text(body, "type", 32)
     readers: dict[str, Callable[[], h.Happening | None]] = {
         "ringing": lambda: h.Rang(at=at, leg=leg) if placed else None,
-        "answered": lambda: h.Took(at=at, leg=leg, sdp=_text(body, "sdp", SDP_LIMIT)) if placed else None,
+        "answered": lambda: (
+            h.Took(at=at, leg=leg, sdp=fields.text(body, "sdp", SDP_LIMIT)) if placed else None
+        ),
         "progress": lambda: None,
         "dtmf": lambda: h.Pressed(at=at, leg=leg, digits=_digits(body)),
         "hangup": lambda: h.Gone(at=at, leg=leg, cause=cause_of(body.get("cause", "normal"))),
@@ -126,32 +131,8 @@ def _reachable(database: Database, to: str) -> Target:
     return target
 
 
-def _body() -> Mapping[str, Any]:
-    try:
-        body = json.loads(request.get_data())
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, 20001, "The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise ApiError(400, 20001, "The body is not a JSON object.")
-    return body
-
-
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name)
-    if not isinstance(value, dict):
-        raise ApiError(400, 20001, f"`{name}` must be an object.")
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str, limit: int, *, required: bool = True) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str) or len(value) > limit or "\0" in value or (required and not value):
-        raise ApiError(400, 20001, f"`{name}` must be a text of 1 to {limit} characters.")
-    return value
-
-
 def _digits(body: Mapping[str, Any]) -> str:
-    digits = _text(body, "digits", 64)
+    digits = fields.text(body, "digits", 64)
     if not set(digits) <= set("0123456789*#ABCDabcd"):
         raise ApiError(400, 20001, "`digits` must be of 0-9, *, # and A-D.")
     return digits

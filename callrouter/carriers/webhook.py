@@ -1,18 +1,22 @@
-"""The open HTTP carrier protocol, router's side out: signed commands to a carrier's control URL."""
+"""The open HTTP carrier protocol, router's side out: signed commands and messages to a carrier's control URL."""
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import select
 
+from callrouter.messages.transport import NotNow, Outgoing, Refused, Taken, Unavailable
 from callrouter.models import Carrier
 from foundation.db import Database
+from foundation.failpoints import failpoint
 from foundation.keys import Keys
 from foundation.memory import Memory
 from foundation.outbound.errors import OutboundError
-from foundation.outbound.message import OutboundRequest
+from foundation.outbound.message import OutboundRequest, OutboundResponse
+from foundation.outbound.overrides import Overrides
 from foundation.outbound.pool import FetchPool
 from foundation.outbound.signature import sign_body
 
@@ -25,6 +29,15 @@ CARRIER_SECONDS = 1.0
 """How long a carrier's URL and secret are remembered."""
 
 
+MESSAGE_SECONDS = 10.0
+"""How long a carrier may take to answer to a message."""
+PAUSE_SECONDS, LONGEST_PAUSE = 1.0, 300.0
+"""Of a carrier that asks for one, without and with its own word about how long."""
+UNKNOWN_ERROR = 30008
+NOT_SENT = frozenset({11100, 11201, 11202, 11205, 11210, 11220, 11235, 11236, 11237, 12400})
+"""Failures before a request leaves us (`foundation.outbound.errors`)."""
+
+
 class CarrierUnavailable(Exception):
     """The carrier did not take a command now; trying again may help."""
 
@@ -33,8 +46,8 @@ class CarrierRefused(Exception):
     """The carrier says that this command can't be done; trying again will not help."""
 
 
-class Carriers:
-    """Sends commands to carriers by name."""
+class _Control:
+    """Signed requests to the control URL of a carrier, by its name."""
 
     def __init__(self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float]) -> None:
         self._database = database
@@ -43,34 +56,28 @@ class Carriers:
         self._now = now
         self._known = Memory(self._find, CARRIER_SECONDS)
 
-    async def command(self, name: str, call_id: str, command_id: str, type: str, **fields: Any) -> None:
-        """Sends a command about the carrier's call; CarrierUnavailable or CarrierRefused when it is not taken."""
+    async def post(
+        self, name: str, path: str, token: str, fields: Mapping[str, Any], overrides: Overrides | None = None
+    ) -> OutboundResponse | None:
+        """Its answer; None when there is no such active carrier. Raises OutboundError."""
         carrier = self._known.known(name) or await asyncio.to_thread(self._known, name)
         if carrier is None:
-            raise CarrierRefused(f"there is no active carrier {name!r}")
+            return None
         control_url, secret = carrier
-        body = json.dumps({"id": command_id, "type": type, **fields}).encode()
+        body = json.dumps(fields).encode()
         timestamp = int(self._now())
         request = OutboundRequest(
-            url=f"{control_url.rstrip('/')}/calls/{call_id}/commands",
+            url=f"{control_url.rstrip('/')}/{path}",
             body=body,
             headers={
                 "X-Callrouter-Timestamp": str(timestamp),
                 "X-Callrouter-Signature": sign_body(secret, timestamp, body),
             },
-            idempotency_token=command_id,
+            idempotency_token=token,
             follow_redirects=False,
+            overrides=overrides,
         )
-        try:
-            response = await self._pool.fetch(f"carrier:{name}", request)
-        except OutboundError as error:
-            raise CarrierUnavailable(f"carrier {name!r}: {error.reason}") from error
-        if response.ok:
-            return
-        message = f"carrier {name!r} answered {response.status} to {type}"
-        if 400 <= response.status < 500 and response.status not in (408, 425, 429):
-            raise CarrierRefused(message)
-        raise CarrierUnavailable(message)
+        return await self._pool.fetch(f"carrier:{name}", request)
 
     def _find(self, name: str) -> tuple[str, str] | None:
         with self._database.read() as connection:
@@ -80,3 +87,95 @@ class Carriers:
                 )
             ).first()
         return None if row is None else (row.control_url, self._keys.open(row.secrets_sealed[0]))
+
+
+class Carriers:
+    """Sends commands about calls to carriers by name."""
+
+    def __init__(self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float]) -> None:
+        self._control = _Control(database, keys, pool, now)
+
+    async def command(self, name: str, call_id: str, command_id: str, type: str, **fields: Any) -> None:
+        """Sends a command about the carrier's call; CarrierUnavailable or CarrierRefused when it is not taken."""
+        path, command = f"calls/{call_id}/commands", {"id": command_id, "type": type, **fields}
+        try:
+            response = await self._control.post(name, path, command_id, command)
+        except OutboundError as error:
+            raise CarrierUnavailable(f"carrier {name!r}: {error.reason}") from error
+        if response is None:
+            raise CarrierRefused(f"there is no active carrier {name!r}")
+        if response.ok:
+            return
+        message = f"carrier {name!r} answered {response.status} to {type}"
+        if 400 <= response.status < 500 and response.status not in (408, 425, 429):
+            raise CarrierRefused(message)
+        raise CarrierUnavailable(message)
+
+
+class CarrierMessages:
+    """`callrouter.messages.transport.Transport`: gives messages to carriers by name (docs/protocols/carrier.md)."""
+
+    def __init__(self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float]) -> None:
+        """`pool` is for this alone: a carrier that hangs must hold back neither calls nor other carriers."""
+        self._control = _Control(database, keys, pool, now)
+
+    async def send(self, carrier: str, message: Outgoing) -> Taken:
+        """Taken says that the carrier has it, and nothing about its delivery (MR-3)."""
+        patience = Overrides(
+            connect_ms=3_000, read_ms=round(MESSAGE_SECONDS * 1000), total_ms=round(MESSAGE_SECONDS * 1000)
+        )
+        failpoint("OM5")
+        try:
+            response = await self._control.post(carrier, "messages", message.sid, _fields(message), patience)
+        except OutboundError as error:
+            reason = f"carrier {carrier!r}: {error.reason}"
+            raise Unavailable(reason, maybe_taken=error.code not in NOT_SENT) from error
+        failpoint("OM7")
+        if response is None:
+            raise Unavailable(f"there is no active carrier {carrier!r}", maybe_taken=False)
+        if response.ok:
+            return Taken()
+        raise _not_taken(carrier, response)
+
+
+def _fields(message: Outgoing) -> dict[str, Any]:
+    return {
+        "id": message.sid,
+        "from": message.from_,
+        "to": message.to,
+        "body": message.body,
+        "encoding": message.encoding,
+        "segments": message.segments,
+        "media": [{"url": each.url, "content_type": each.content_type} for each in message.media],
+        "valid_until": message.valid_until,
+        "again": message.again,
+    }
+
+
+def _not_taken(carrier: str, response: OutboundResponse) -> NotNow | Unavailable | Refused:
+    """What the carrier's answer means, which is not 2xx."""
+    status, reason = response.status, f"carrier {carrier!r} answered {response.status}"
+    if status == 429:
+        return NotNow(_seconds(response.header("Retry-After")))
+    if not 400 <= status < 500 or status in (408, 425):
+        return Unavailable(reason, maybe_taken=status not in (425, 503))
+    said = _object(response.body)
+    code = said.get("code")
+    if not (isinstance(code, int) and 30001 <= code <= 30999):
+        code = UNKNOWN_ERROR
+    return Refused(code, reason, elsewhere=said.get("final") is not True)
+
+
+def _seconds(text: str) -> float:
+    """What Retry-After says, within reason."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text, re.ASCII):
+        return PAUSE_SECONDS
+    return min(LONGEST_PAUSE, max(0.01, float(text)))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}

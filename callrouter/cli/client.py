@@ -26,7 +26,7 @@ def revoke(
     Tokens that are minted later work.
     """
     if (identity is None) == (token is None):
-        raise click.UsageError("name a client or a token, not both")
+        raise click.UsageError("name one of the two: a client, or a token with --token")
     with account_presence(deployment, account_sid) as account:
         done = account.revoke(identity=identity, token=token)
     print_one({**done["revoked"], "ended": done["ended"]}, as_json)

@@ -47,10 +47,10 @@ class Deployment:
         with self.database.read() as connection:
             return query(connection)
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Runs a repeatable unit of work and returns after its commit."""
+    def write(self, work: Callable[[Connection], T], key: str = "") -> T:
+        """Runs a repeatable unit of work and returns after its commit; those of one key run in order."""
         try:
-            return self.database.write(work).result(WRITE_SECONDS)
+            return self.database.write(work, key=key).result(WRITE_SECONDS)
         except FutureTimeout:
             raise DatabaseUnusable(
                 f"the database did not answer within {WRITE_SECONDS} s; look whether the change was made"

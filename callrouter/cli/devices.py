@@ -10,7 +10,7 @@ from callrouter.directory import carriers
 from callrouter.directory.errors import Missing
 from callrouter.phone.cli import PhoneDefaults, PhoneLookup, phone
 
-__all__ = ["phone", "simulate"]
+__all__ = ["carrier_lookup", "phone", "simulate"]
 
 
 def _carrier(name: str) -> CarrierAccess:
@@ -45,5 +45,6 @@ def _deployment() -> Deployment:
     return found
 
 
-simulate.context_settings["obj"] = CarrierLookup(find=_carrier)
+carrier_lookup = CarrierLookup(find=_carrier)
+simulate.context_settings["obj"] = carrier_lookup
 phone.context_settings["obj"] = PhoneLookup(find=_phone)

@@ -24,7 +24,7 @@ def print_ladder(ladder: dict[str, Any], as_json: bool) -> None:
         console.print(_presence(ladder["presence"]))
     for note in ladder["notifications"]:
         colour = "red" if note["level"] == "error" else "yellow"
-        text = _safe(f"{note['error_code']} {note['message_text']}")
+        text = safe(f"{note['error_code']} {note['message_text']}")
         console.print(f"[{colour}]{note['level']}[/] {text} ({note['call_sid']})")
 
 
@@ -41,7 +41,7 @@ def _timeline(ladder: dict[str, Any]) -> Table:
         at = datetime.fromisoformat(row["at"])
         started = started or at
         seconds = f"{(at - started).total_seconds():.3f}"
-        table.add_row(seconds, _safe(row["source"]), "→", _safe(row["target"]), _safe(row["summary"]))
+        table.add_row(seconds, safe(row["source"]), "→", safe(row["target"]), safe(row["summary"]))
     return table
 
 
@@ -58,7 +58,7 @@ def _legs(legs: list[dict[str, Any]]) -> Table:
             leg["status"],
             leg["ended_because"] or "",
         )
-        table.add_row(*map(_safe, cells))
+        table.add_row(*map(safe, cells))
     return table
 
 
@@ -77,10 +77,10 @@ def _presence(decisions: list[dict[str, Any]]) -> Table:
             for each in one["skipped"]
         ]
         cells = (whose, one["outcome"], one["mode"], ", ".join(rung), ", ".join(skipped))
-        table.add_row(*map(_safe, cells))
+        table.add_row(*map(safe, cells))
     return table
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """What callers and customers sent must neither colour nor steer the operator's terminal."""
     return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

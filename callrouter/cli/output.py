@@ -41,13 +41,15 @@ def print_one(item: Mapping[str, Any], as_json: bool) -> None:
 
 
 def print_many(items: Sequence[Mapping[str, Any]], columns: Iterable[str], as_json: bool) -> None:
-    """A list: all facts as JSON, the named columns for people."""
+    """A list: all facts as JSON, the named columns for people; when it is empty, that is said on stderr."""
     if as_json:
         _print_json(items)
         return
     names = list(columns)
     lines = [names, *([_cell(item[name]) for name in names] for item in items)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    if not items:
+        click.echo("(none)", err=True)
     for line in lines if items else []:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -57,6 +59,8 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return text if text.isprintable() else repr(text)[1:-1]
 

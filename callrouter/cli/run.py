@@ -1,6 +1,7 @@
 """`callrouter run …` and `callrouter up`: the processes."""
 
 import asyncio
+from functools import partial
 
 import click
 
@@ -16,10 +17,27 @@ DATABASES = {"router": "callrouter", "presence": "presence"}
 """Each server's name in the settings, and the folder of its migrations."""
 
 
-@click.command()
-@click.argument("process", type=click.Choice(processes.NAMES))
-def run(process: str) -> None:
-    """Run one process in the foreground: the presence server, the media service, the router or the voice node."""
+class _Processes(click.Group):
+    """Loads the gateway's command only when it is asked for: its library is an extra."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*processes.NAMES, "smpp"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "smpp":
+            return _smpp()
+        if cmd_name not in processes.NAMES:
+            return None
+        return click.Command(cmd_name, callback=partial(_run_process, cmd_name), help=f"Run {cmd_name}.")
+
+
+@click.group(cls=_Processes)
+def run() -> None:
+    """Run one process in the foreground: the presence server, the media service, the router, the voice node, or an
+    SMPP gateway."""
+
+
+def _run_process(process: str) -> None:
     settings = load_settings()
     try:
         if process in DATABASES:
@@ -27,6 +45,31 @@ def run(process: str) -> None:
         processes.run(process, settings)
     except (AddressTaken, DatabaseUnusable) as error:
         raise click.ClickException(str(error)) from error
+
+
+_ANY = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def _without_library() -> None:
+    raise click.ClickException("the SMPP gateway needs a library of its own: pip install 'callrouter[sms]'")
+
+
+def _smpp() -> click.Command:
+    try:
+        from callrouter.carriers.smpp.cli import smpp
+    except ModuleNotFoundError as missing:
+        if missing.name != "smpp34":
+            raise
+        return click.Command(
+            "smpp",
+            callback=_without_library,
+            context_settings=_ANY,
+            help="An SMPP link; needs callrouter[sms].",
+        )
+    from callrouter.cli.devices import carrier_lookup
+
+    smpp.context_settings["obj"] = carrier_lookup
+    return smpp
 
 
 @click.command()

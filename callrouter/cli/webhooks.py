@@ -20,6 +20,12 @@ SHARED = (
     ("--sms-fallback-url", "sms_fallback_url", "Asked when the message URL fails."),
     ("--sms-fallback-method", "sms_fallback_method", "GET or POST."),
 )
+_NAME, *_REST = SHARED
+SHORT_CODE = (
+    _NAME,
+    *(row for row in _REST if row[1].startswith("sms_")),
+    ("--carrier", "carrier", "Carrier that sends its messages."),
+)
 NUMBER = (
     *SHARED,
     ("--app", "voice_application_sid", "Application that takes its calls instead of the voice URL."),

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from callrouter import models
-from callrouter.directory import accounts, applications, carriers, pool
+from callrouter.directory import accounts, applications, carriers, pool, sender_pools
 from callrouter.directory.e164 import e164, national
 from callrouter.directory.errors import Missing, Refused
 from callrouter.directory.rows import value
@@ -103,8 +103,9 @@ def change(
     if home != account_sid:
         _check_transfer(connection, account_sid, home)
     row = {**_checked(connection, home, settings), "account_sid": home, "date_updated": now}
-    if home != account_sid:  # an application stays where it is
+    if home != account_sid:  # an application stays where it is, and so does a messaging service
         row = {"voice_application_sid": "", "sms_application_sid": "", **row}
+        sender_pools.leave(connection, account_sid, sid)
     connection.execute(
         update(models.PhoneNumber)
         .where(models.PhoneNumber.account_sid == account_sid, models.PhoneNumber.sid == sid)
@@ -116,6 +117,7 @@ def change(
 def remove(connection: Connection, account_sid: str, sid: str) -> None:
     """Gives it back: any account may take it then."""
     fetch(connection, account_sid, sid)
+    sender_pools.leave(connection, account_sid, sid)
     connection.execute(
         delete(models.PhoneNumber).where(
             models.PhoneNumber.account_sid == account_sid, models.PhoneNumber.sid == sid

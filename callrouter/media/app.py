@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask, Response, jsonify, request
 from prometheus_client import Counter, Histogram
 
+from callrouter.media.attachments import Attachments
 from callrouter.media.files import Files
 from callrouter.media.music import CACHE_CONTROL, Music
 from callrouter.media.recognition.recogniser import Heard
@@ -20,7 +21,7 @@ from callrouter.media.sound import Sound
 from callrouter.media.speech.speaker import Utterance
 from callrouter.media.speech.speech import FOREVER, Speech
 from foundation.keys import Keys
-from foundation.sids import ACCOUNT, RECORDING, is_sid
+from foundation.sids import ACCOUNT, MEDIA, RECORDING, is_sid
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.health import Check, health
 from foundation.webserver.service import demand_service
@@ -49,6 +50,7 @@ class Parts:
     speech: Speech
     recognition: Recognition
     recordings: Recordings
+    attachments: Attachments
     music: Music
     checks: dict[str, Check]
 
@@ -57,6 +59,7 @@ def create_app(parts: Parts) -> Flask:
     """All of the HTTP API."""
     app = Flask("media", static_folder=None)
     app.register_blueprint(_api(parts))
+    app.register_blueprint(_attachments(parts))
     app.register_blueprint(_music(parts))
     app.register_blueprint(health(parts.checks))
     handle_errors(app)
@@ -64,13 +67,7 @@ def create_app(parts: Parts) -> Flask:
 
 
 def _api(parts: Parts) -> Blueprint:
-    api = Blueprint("media", __name__, url_prefix="/v1/Accounts/<account>")
-    api.before_request(demand_service(parts.keys, AUDIENCE))
-
-    @api.url_value_preprocessor
-    def account_exists(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-        if not is_sid((values or {}).get("account", ""), ACCOUNT):
-            raise ApiError(404, 20404, "There is no such account.")
+    api = _of_accounts("media", parts.keys)
 
     @api.get("/files")
     def file(account: str) -> Response:
@@ -153,6 +150,44 @@ def _api(parts: Parts) -> Blueprint:
     return api
 
 
+def _attachments(parts: Parts) -> Blueprint:
+    """The media of messages."""
+    api = _of_accounts("attachments", parts.keys)
+
+    @api.put("/attachments/<sid>")
+    def put(account: str, sid: str) -> tuple[Response, int]:
+        body = request.get_data()
+        kind = parts.attachments.put(account, _known(sid, MEDIA), body, request.content_type or "")
+        return jsonify(content_type=kind, size=len(body)), 201
+
+    @api.get("/attachments/<sid>")
+    def get(account: str, sid: str) -> Response:
+        kept = parts.attachments.get(account, _known(sid, MEDIA))
+        if kept is None:
+            raise ApiError(404, 20404, f"There are no media {sid}.")
+        return _sound(kept.body, kept.facts["content_type"], kept.facts["etag"], "private, max-age=3600")
+
+    @api.delete("/attachments/<sid>")
+    def delete(account: str, sid: str) -> tuple[str, int]:
+        parts.attachments.delete(account, _known(sid, MEDIA))
+        return "", 204
+
+    return api
+
+
+def _of_accounts(name: str, keys: Keys) -> Blueprint:
+    """Routes of one account each, for our own servers only."""
+    api = Blueprint(name, __name__, url_prefix="/v1/Accounts/<account>")
+    api.before_request(demand_service(keys, AUDIENCE))
+
+    @api.url_value_preprocessor
+    def account_exists(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+        if not is_sid((values or {}).get("account", ""), ACCOUNT):
+            raise ApiError(404, 20404, "There is no such account.")
+
+    return api
+
+
 def _music(parts: Parts) -> Blueprint:
     """The deployment's own, the same for every account."""
     api = Blueprint("music", __name__, url_prefix="/v1")
@@ -227,6 +262,10 @@ def _one_of(name: str, values: dict[str, Any]) -> Any:
 
 
 def _recording(sid: str) -> str:
-    if not is_sid(sid, RECORDING):
-        raise ApiError(404, 20404, f"There is no recording {sid[:80]}.")
+    return _known(sid, RECORDING)
+
+
+def _known(sid: str, prefix: str) -> str:
+    if not is_sid(sid, prefix):
+        raise ApiError(404, 20404, f"There is nothing under {sid[:80]}.")
     return sid

@@ -1,7 +1,8 @@
-"""The media service as the router asks it: recordings to hand out, delete, transcribe. Sounds have their own URLs."""
+"""The media service as the router asks it: recordings and the media of messages. Sounds have their own URLs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
@@ -13,11 +14,22 @@ CONNECT, READ = 1.0, 30.0
 TRANSCRIBING = 120.0
 """Seconds for the text of a recording of two minutes."""
 NO_ANSWER = 20503
-PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Cache-Control")
+PASSED_ON = (
+    *("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Cache-Control"),
+    "X-Content-Type-Options",
+)
 
 
 class MediaUnavailable(Exception):
     """The media service did not answer."""
+
+
+class MediaRefused(Exception):
+    """The media service will not keep this; `code` is Twilio's."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +65,24 @@ class MediaClient:
         self, method: str, account_sid: str, name: str, headers: Mapping[str, str] | None = None
     ) -> MediaAnswer:
         """GET, HEAD or DELETE of a recording: `name` is its sid, with .wav or .mp3 if wanted."""
-        response = self._ask(method, f"{account_sid}/recordings/{name}", READ, headers or {})
-        passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
-        return MediaAnswer(status=response.status_code, headers=passed, body=response.content)
+        return _passed(self._ask(method, f"{account_sid}/recordings/{name}", READ, headers or {}))
+
+    def attachment(
+        self, method: str, account_sid: str, sid: str, headers: Mapping[str, str] | None = None
+    ) -> MediaAnswer:
+        """GET, HEAD or DELETE of a message's media (ME…)."""
+        return _passed(self._ask(method, f"{account_sid}/attachments/{sid}", READ, headers or {}))
+
+    def keep_attachment(self, account_sid: str, sid: str, body: bytes, content_type: str) -> str:
+        """Stores a message's media: the type that they really are of. MediaRefused when they can't be kept."""
+        headers = {"Content-Type": content_type or "application/octet-stream"}
+        response = self._ask("PUT", f"{account_sid}/attachments/{sid}", READ, headers, body)
+        answer = _json(response)
+        if response.ok:
+            return str(answer["content_type"])
+        if response.status_code >= 500:
+            raise MediaUnavailable(f"the media service answered {response.status_code}")
+        raise MediaRefused(int(answer.get("code", NO_ANSWER)), str(answer.get("message", "")))
 
     def transcription(self, account_sid: str, sid: str) -> Transcript:
         """The text of a recording that is stored; English, as Twilio's."""
@@ -70,14 +97,32 @@ class MediaClient:
             code, reason = NO_ANSWER, f"The media service answered {response.status_code} without a reason."
         return Transcript(status=response.status_code, code=code, reason=reason)
 
-    def _ask(self, method: str, path: str, seconds: float, headers: Mapping[str, str]) -> requests.Response:
+    def _ask(
+        self, method: str, path: str, seconds: float, headers: Mapping[str, str], body: bytes | None = None
+    ) -> requests.Response:
         try:
             return self._session.request(
                 method,
                 f"{self._base}/{path}",
                 headers={**headers, **self._token.header},
+                data=body,
                 timeout=(CONNECT, seconds),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
             raise MediaUnavailable(f"the media service did not answer: {type(error).__name__}") from error
+
+
+def _passed(response: requests.Response) -> MediaAnswer:
+    passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+    return MediaAnswer(status=response.status_code, headers=passed, body=response.content)
+
+
+def _json(response: requests.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise MediaUnavailable(f"the media service answered {response.status_code} without a reason")
+    return body

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from callrouter.media.app import AUDIENCE, Parts, create_app
+from callrouter.media.attachments import Attachments
 from callrouter.media.files import Files
 from callrouter.media.music import Music
 from callrouter.media.recognition import engines as recognition_engines
@@ -54,6 +55,7 @@ class MediaServer:
             speech=Speech(self._speaker, shelf),
             recognition=Recognition(self._recogniser),
             recordings=recordings,
+            attachments=Attachments(folder / "attachments"),
             music=music,
             checks={"disk": recordings.writable, "hold music": music.playable},
         )

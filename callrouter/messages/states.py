@@ -1,5 +1,6 @@
 """The one place where a stored message changes its status: the row and its status callback in one transaction (I4)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -49,6 +50,29 @@ def move(
     if rows:
         connection.execute(insert(Outbox), rows)
     return rows
+
+
+def hand_over(connection: Connection, sids: Sequence[str], carrier: str, now: float) -> None:
+    """These are being given to that carrier. Nobody is told: it comes and goes in a moment, and Twilio does not either.
+
+    One that is `sending` already was given to a carrier before, and no answer was heard (OM5 to OM8).
+    """
+    chosen = update(Message).where(MESSAGES.sid.in_(sids))
+    connection.execute(chosen.where(MESSAGES.status == Status.SENDING).values(possible_duplicate=True))
+    connection.execute(
+        chosen.where(MESSAGES.status.in_((Status.QUEUED, Status.SENDING))).values(
+            status=Status.SENDING, carrier=carrier, carrier_message_id=MESSAGES.sid, date_updated=now
+        )
+    )
+
+
+def take_back(connection: Connection, account_sid: str, sid: str, now: float) -> None:
+    """The carrier is known not to have it: it waits again, and may go elsewhere."""
+    connection.execute(
+        update(Message)
+        .where(MESSAGES.account_sid == account_sid, MESSAGES.sid == sid, MESSAGES.status == Status.SENDING)
+        .values(status=Status.QUEUED, date_updated=now)
+    )
 
 
 def _told(row: Any, to: Status, now: float, *, owner: str, error_code: int | None) -> list[OutboxRow]:

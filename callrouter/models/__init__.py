@@ -10,7 +10,14 @@ from callrouter.models.call import Call
 from callrouter.models.caller_id import OutgoingCallerId
 from callrouter.models.carrier import Carrier
 from callrouter.models.conference import Conference, Participant
-from callrouter.models.message import IdempotencyKey, Message, MessageMedia, MessageProgram, MessageSession
+from callrouter.models.message import (
+    IdempotencyKey,
+    Message,
+    MessageCookies,
+    MessageMedia,
+    MessageProgram,
+    MessageSession,
+)
 from callrouter.models.message_queue import (
     CarrierHealth,
     MessageDecision,
@@ -42,6 +49,7 @@ __all__ = [
     "IdempotencyKey",
     "Inbox",
     "Message",
+    "MessageCookies",
     "MessageDecision",
     "MessageMedia",
     "MessageProgram",

@@ -3,6 +3,8 @@
 https://www.twilio.com/docs/messaging/api/message-resource
 """
 
+from typing import Any
+
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +19,7 @@ class Message(Base):
         Index("uq_messages_sid", "sid", unique=True),
         Index("uq_messages_carrier_id", "carrier", "carrier_message_id", unique=True),
         Index("ix_messages_list", "account_sid", "date_created", "sid"),
+        Index("ix_messages_to", "account_sid", "to", "date_created"),
         Index("ix_messages_session", "account_sid", "session_sid", "date_created"),
         Index("ix_messages_due", "status", "due_at"),
     )
@@ -106,6 +109,19 @@ class MessageProgram(Base):
     state: Mapped[Long]
     version: Mapped[int]
     date_updated: Mapped[Moment]
+
+
+class MessageCookies(Base):
+    """What the app keeps between messages of one phone to one number (twilio-surface 8: four hours)."""
+
+    __tablename__ = "message_cookies"
+    __table_args__ = (Index("ix_message_cookies_until", "until"),)
+
+    account_sid: Mapped[Sid] = mapped_column(primary_key=True)
+    number: Mapped[Address] = mapped_column(primary_key=True)
+    phone: Mapped[Address] = mapped_column(primary_key=True)
+    cookies: Mapped[list[Any]]
+    until: Mapped[Moment]
 
 
 class IdempotencyKey(Base):

@@ -14,8 +14,8 @@ class QueuedMessage(Base):
     __tablename__ = "message_queue"
     __table_args__ = (
         Index("uq_message_queue_message", "message_sid", unique=True),
-        Index("ix_message_queue_next", "carrier", "state", "due_at", "position"),
-        Index("ix_message_queue_lane", "carrier", "lane", "position"),
+        Index("ix_message_queue_next", "carrier", "state", "account_sid", "priority", "position"),
+        Index("ix_message_queue_lane", "lane", "position"),
         Index("ix_message_queue_account", "carrier", "account_sid"),
         Index("ix_message_queue_leases", "state", "lease_until"),
         Index("ix_message_queue_validity", "valid_until"),
@@ -30,13 +30,14 @@ class QueuedMessage(Base):
     carrier: Mapped[Word]
     """a carrier's name, or `presence` for a client"""
     lane: Mapped[str] = mapped_column(String(64))
-    """a digest of account, sender and recipient: one after the other in it (PQ-5)"""
+    """a digest of account, sender and recipient: one after the other in it, whatever their carriers (PQ-5)"""
     prefix: Mapped[str] = mapped_column(String(16))
     """the destination prefix that its route was chosen for"""
     kind: Mapped[Word]
     """sms or mms"""
     segments: Mapped[int]
     priority: Mapped[int] = mapped_column(default=0)
+    """within its account the lower goes first (PQ-9)"""
     state: Mapped[Word]
     """waiting, or leased while a process gives it to the carrier"""
     lease_owner: Mapped[str] = mapped_column(String(100), default="")
@@ -125,4 +126,10 @@ class CarrierHealth(Base):
     """messages taken in a second, over the sliding window"""
     offered: Mapped[Measure] = mapped_column(default=0.0)
     """messages put into its queue in a second, over the same window"""
+    depth: Mapped[int] = mapped_column(default=0)
+    """messages in its queue at `date_updated`"""
+    next_at: Mapped[Moment] = mapped_column(default=0.0)
+    """nothing is given to it before: its send rate (PQ-3), or the pause that it asked for"""
+    turn: Mapped[Sid] = mapped_column(default="")
+    """the account that was served last: the next one in order is served next (PQ-9)"""
     date_updated: Mapped[Moment]

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from .contract import Address
 
+VOICE_PURPOSE = "voice-control"
+"""What the node's control token is derived for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:

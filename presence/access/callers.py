@@ -99,6 +99,18 @@ class Access:
                 return self._account(given, account_sid)
             return self._client(given if scheme == "Bearer" else "", account_sid)
 
+    def at_once(self, authorization: str, account_sid: str, address: str = "") -> Grant:
+        """The grant of a client, if that takes no waiting: for the event loop. NotRemembered when it does;
+        AccessRefused for a refusal, which is not counted: let `caller` refuse it again."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme != "Bearer":
+            raise AccessRefused(Refusal.KIND)
+        grant = verify(token, self._directory.memory, self._now(), capability=self._capability)
+        if grant.account_sid != account_sid:
+            raise AccessRefused(Refusal.FOREIGN)
+        with self._limit.watching(address, authorization):
+            return grant
+
     def asks(self, account_sid: str, *kinds: Kind) -> Caller:
         """The caller of the present request, who must be of one of these kinds (any, if none is named)."""
         found = self.caller(request.headers.get("Authorization", ""), account_sid, request.remote_addr or "")

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select, update
@@ -31,6 +32,10 @@ T = TypeVar("T")
 _AUTH_TOKENS = select(accounts.c.auth_tokens).where(ACCOUNT_ROW).with_for_update()
 
 
+class NotRemembered(LookupError):
+    """It is not in memory; the database knows."""
+
+
 class Directory:
     """Who may sign clients' tokens; the `SecretLookup` of `tokens.verify`."""
 
@@ -39,6 +44,7 @@ class Directory:
         self._memory: dict[tuple[str, ...], tuple[float, Any]] = {}
         self.revocations = Revocations(database, store, learnt=self._memory.clear)
         self._upserting: Any = sqlite.insert if database.sqlite else postgresql.insert
+        self.memory = Memory(self)
 
     # What the router says
 
@@ -174,10 +180,16 @@ class Directory:
         except KeysUnusable:
             return ()
 
-    def _remember(self, key: tuple[str, ...], find: Callable[[], Any]) -> Any:
+    def remembered(self, *key: str) -> Any:
+        """`account` and its SID, or `key` and the SIDs of account and key; NotRemembered, and never None."""
         kept = self._memory.get(key)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
+        if kept is None or kept[0] <= time.monotonic():
+            raise NotRemembered
+        return kept[1]
+
+    def _remember(self, key: tuple[str, ...], find: Callable[[], Any]) -> Any:
+        with suppress(NotRemembered):
+            return self.remembered(*key)
         found = find()
         if found is not None:
             if len(self._memory) >= MOST_REMEMBERED:
@@ -193,3 +205,20 @@ class Directory:
             self.revocations.wake()
 
         return after(future, forget)
+
+
+class Memory:
+    """The `SecretLookup` that never waits, for the event loop: NotRemembered for what the directory would read from the
+    database."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.is_revoked = directory.is_revoked
+
+    def auth_tokens(self, account_sid: str) -> Sequence[str]:
+        tokens: Sequence[str] = self._directory.remembered("account", account_sid)
+        return tokens
+
+    def key_secret(self, account_sid: str, key_sid: str) -> str:
+        secret: str = self._directory.remembered("key", account_sid, key_sid)
+        return secret

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from math import ceil
 from typing import TypeVar
@@ -52,8 +53,9 @@ class RefusalLimit:
             if refused.codes.status == 401:  # who is known and may not is not the one to fear
                 self._count(place, credentials)
             raise
+        fingerprint = _fingerprint(credentials)
         with self._lock:
-            _remember(self._good, _fingerprint(credentials), None, GOOD)
+            _remember(self._good, fingerprint, None, GOOD)
 
     def _admit(self, place: str, credentials: str) -> None:
         with self._lock:
@@ -72,6 +74,7 @@ class RefusalLimit:
         return min(self._most, left + (self._clock() - since) * self._rate)
 
 
+@lru_cache(ADDRESSES)
 def network(address: str) -> str:
     """What counts as one client: an IPv4 address, or the network that a provider gives to one IPv6 customer."""
     try:

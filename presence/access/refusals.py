@@ -53,6 +53,7 @@ class Refusal(Enum):
     SUBSCRIBE = Codes(
         status=403, rest=20403, signal=31201, message="the token does not allow to subscribe to changes"
     )
+    SEND = Codes(status=403, rest=20403, signal=31201, message="the token does not allow to send messages")
     KIND = Codes(status=403, rest=20403, signal=31201, message="these credentials are not for this resource")
     CREDENTIALS = Codes(
         status=401, rest=20003, signal=31202, message="the account's or key's credentials are wrong"

@@ -38,6 +38,11 @@ class Asked:
     page_size: int | None = None
     page_token: str = ""
 
+    @property
+    def by_name(self) -> bool:
+        """Whether it is all of these names, as they are now."""
+        return bool(self.names) and self.since is None and self.page_size is None
+
     def digest(self, account_sid: str) -> str:
         """The same for all pages of one question."""
         whom = [self.selection.everyone, sorted(self.names), sorted(self.selection.lists)]

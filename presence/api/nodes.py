@@ -42,6 +42,12 @@ def nodes(api: Api, keys: Keys) -> Blueprint:
         whose = sid(account_sid, ACCOUNT), client_name(client)
         return jsonify(endpoint_id=door.here.device_moved(*whose, digest, agent) or None)
 
+    @routes.post("/Clients/<client>/arrivals")
+    def arrived(account_sid: str, client: str) -> tuple[str, int]:
+        """Another node has stored a message for the client."""
+        door.here.text_arrived(sid(account_sid, ACCOUNT), client_name(client))
+        return "", 204
+
     @routes.post("/Calls/<call_sid>/moves")
     def call(account_sid: str, call_sid: str) -> Response:
         """A device at another node asks for its call; it stays here only while a device here has its socket."""

@@ -2,6 +2,8 @@
 
 import json
 import re
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -13,9 +15,10 @@ from presence.access.tokens import Grant, demand_publish
 from presence.api.shared import Api, client_name, stored
 from presence.api.shared import sid as checked
 from presence.faults import Absent
+from presence.joining import Accepted
 from presence.reading import rendering
 from presence.registration import CAPABILITIES, HTTP_TTL, OFFLINE, TTL_LIMITS, Endpoint, expiry
-from presence.store import Accepted
+from presence.store import Store
 
 ENDPOINT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 PRIORITIES = (-1000, 1000)
@@ -52,27 +55,13 @@ def registrations(api: Api) -> Blueprint:
     def register(account_sid: str, client: str) -> tuple[Response, int]:
         now = api.now()
         grant = admitted(account_sid, client)
-        body = fields.body()
-        endpoint_id = fields.text(body, "endpoint_id", 64)
-        if not ENDPOINT_ID.match(endpoint_id):
-            raise fields.invalid("endpoint_id takes 1 to 64 of letters, digits and _ . : -")
-        said = _said({"capabilities": ["voice"], **body}, grant)
-        ttl = fields.integer(body, "ttl", *TTL_LIMITS, default=HTTP_TTL)
-        based_on, status, note = fields.version(body), _status(body), said.pop("note", None)
-        if not said["capabilities"]:
+        wanted = asked(account_sid, client, fields.body(), grant, now)
+        if not wanted.endpoint.capabilities:
+            endpoint_id = wanted.endpoint.endpoint_id
             gone = stored(store.unregister(account_sid, client, now, endpoint_id=endpoint_id))
             door.dropped(gone)
             return jsonify(endpoint_id=endpoint_id, status=OFFLINE, capabilities=[]), 200
-        asked = Endpoint(
-            account_sid=account_sid,
-            client=client,
-            endpoint_id=endpoint_id,
-            sid=new_sid(REGISTRATION),
-            refreshed_at=now,
-            expires_at=expiry(now, ttl, grant.expires_at),
-            **said,
-        )
-        return answer(stored(store.register(asked, now, status=status, note=note, based_on=based_on)), now)
+        return answer(stored(wanted.stored_in(store)), now)
 
     @routes.get("/Registrations")
     def fetch_all(account_sid: str, client: str) -> Response:
@@ -123,6 +112,43 @@ def registrations(api: Api) -> Blueprint:
         return "", 204
 
     return routes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A registration of a well-formed request; without capabilities, it is to end."""
+
+    endpoint: Endpoint
+    status: str | None
+    note: str | None
+    based_on: int | None
+
+    def stored_in(self, store: Store) -> "Future[Accepted]":
+        """As `Store.register`, at the endpoint's time."""
+        one = self.endpoint
+        return store.register(
+            one, one.refreshed_at, status=self.status, note=self.note, based_on=self.based_on
+        )
+
+
+def asked(account_sid: str, client: str, body: dict[str, Any], grant: Grant, now: float) -> Wanted:
+    """What the holder of the grant, who may register as this client, asks for. ApiError."""
+    endpoint_id = fields.text(body, "endpoint_id", 64)
+    if not ENDPOINT_ID.match(endpoint_id):
+        raise fields.invalid("endpoint_id takes 1 to 64 of letters, digits and _ . : -")
+    said = _said({"capabilities": ["voice"], **body}, grant)
+    ttl = fields.integer(body, "ttl", *TTL_LIMITS, default=HTTP_TTL)
+    note = said.pop("note", None)
+    endpoint = Endpoint(
+        account_sid=account_sid,
+        client=client,
+        endpoint_id=endpoint_id,
+        sid=new_sid(REGISTRATION),
+        refreshed_at=now,
+        expires_at=expiry(now, ttl, grant.expires_at),
+        **said,
+    )
+    return Wanted(endpoint=endpoint, status=_status(body), note=note, based_on=fields.version(body))
 
 
 def _said(body: dict[str, Any], grant: Grant) -> dict[str, Any]:

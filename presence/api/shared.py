@@ -16,9 +16,10 @@ from presence.access.directory import Directory
 from presence.access.refusals import AccessRefused, Refusal
 from presence.faults import CallerFault
 from presence.identity import is_client_name
+from presence.joining import StatusUnknown
 from presence.registration import StaleVersion
 from presence.signalling.doorway import Door
-from presence.store import NotRegistered, StatusUnknown, Store
+from presence.store import NotRegistered, Store
 
 T = TypeVar("T")
 

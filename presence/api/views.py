@@ -15,6 +15,7 @@ from presence.api.asking import MOST_NAMES, Asked, Page
 from presence.api.shared import Api, client_name, sid
 from presence.reading.reach import Wanted, reach
 from presence.reading.rendering import message_text, presence_text, reach_text
+from presence.reading.rosters import Manner, Rosters
 from presence.reading.since import CursorGone, News, news
 from presence.reading.snapshots import glimpse, viewed
 from presence.reading.views import View
@@ -23,6 +24,7 @@ from presence.reading.views import View
 def views(api: Api, keys: Keys) -> Blueprint:
     routes = Blueprint("views", __name__, url_prefix="/v1")
     database = api.store.database
+    rosters = Rosters(database)
 
     @routes.get("/Accounts/<account_sid>/Presence/<client>")
     def fetch(account_sid: str, client: str) -> Response:
@@ -56,6 +58,10 @@ def views(api: Api, keys: Keys) -> Blueprint:
     def message(caller: Caller, asked: Asked) -> str:
         """The one message: all whom the caller may see of those asked for."""
         account_sid, seen, now = caller.account_sid, asked.seen_by(caller), api.now()
+        if asked.by_name and not seen.limits:
+            manner = Manner(seen.hidden, asked.capability, seen.detail)
+            as_of, texts = rosters.named(account_sid, asked.names, now, manner)
+            return message_text(as_of, texts, (), "")
         page = asking.page_of(keys, account_sid, asked)
         try:
             found = _found(database, account_sid, asked, seen, page, now)

@@ -6,9 +6,11 @@ for one in presence.query(contact_list="sales").clients:
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
 
+from presence.client.inbox import Inbox, Received
 from presence.client.keeping import Heartbeat
 from presence.client.transport import Auth, PresenceUnavailable, Transport, authorization
 from presence.client.values import Presence, Snapshot
@@ -183,6 +185,45 @@ class AccountPresence:
         if version is not None:
             body["version"] = version
         return self._resource("PUT", "Clients", client, "Status", body=body)
+
+    # Messages: for a client with its token
+
+    def inbox(self, client: str, endpoint_id: str, *, patience: float | None = None) -> Inbox:
+        """An iterator over the messages of a device that is registered with `sms` or `mms` among its capabilities."""
+        path = self._path("Clients", client, "MessageStream")
+        acknowledge = partial(self.acknowledge, client, endpoint_id)
+        return Inbox(self._http, path, endpoint_id, acknowledge, patience=patience)
+
+    def waiting(self, client: str, endpoint_id: str) -> list[Received]:
+        """What the device has to show now, without waiting; the same again until it is acknowledged."""
+        found = self._get("Clients", client, "Messages", endpoint_id=endpoint_id)
+        return list(found["messages"])
+
+    def acknowledge(self, client: str, endpoint_id: str, message_sid: str) -> None:
+        """The device has shown it."""
+        self._ask(
+            "POST",
+            *("Clients", client, "Messages", message_sid, "Acknowledgements"),
+            body={"endpoint_id": endpoint_id},
+        )
+
+    def send(
+        self,
+        client: str,
+        body: str,
+        *,
+        id: str,
+        to: str = "",
+        sender: str = "",
+        media: Sequence[str] = (),
+        session: int = 0,
+    ) -> Resource:
+        """Sends a message from the client, whose token needs `messages:send` (PR-75). `id`: the caller's own name for
+        it; the same again sends nothing. `to`: a phone number, `client:NAME`, or nothing for the client's only session.
+        `sender`: a number of the account, or nothing for the session's. `session`: seconds; opens one, so that answers
+        come to the client."""
+        said = {"id": id, "to": to, "from": sender, "body": body, "media": list(media), "session": session}
+        return self._resource("POST", "Clients", client, "Messages", body=said)
 
     # The account's statuses
 

@@ -8,7 +8,7 @@ from foundation.keys import Keys
 from foundation.webserver.service import ServiceToken
 from presence.client.account import AccountPresence
 from presence.client.transport import Breaker, PresenceRefused, Transport
-from presence.client.values import Presence, Reach, Rung, Snapshot
+from presence.client.values import ClientMessage, Presence, Reach, Rung, Snapshot
 
 CONNECT, READ = 0.5, 2.0  # seconds
 SLOW_READ = 6.0  # seconds, for what waits for a commit and for sockets
@@ -126,6 +126,39 @@ class PresenceClient:
                 return False
             raise
         return True
+
+    # Messages
+
+    def put_message(
+        self,
+        account_sid: str,
+        message_sid: str,
+        client: str,
+        *,
+        sender: str,
+        recipient: str,
+        body: str,
+        valid_until: float,
+        media: Sequence[Mapping[str, str]] = (),
+        media_required: bool = False,
+        session_sid: str = "",
+        hold: bool = True,
+    ) -> ClientMessage:
+        """Leaves a message for a client's devices until one acknowledges it or `valid_until` (Unix seconds). Repeating
+        changes nothing. Without `hold`: only if a device is there to take it. `media`: `{url, content_type}` each."""
+        message = {
+            "client": client,
+            "from": sender,
+            "to": recipient,
+            "body": body,
+            "valid_until": valid_until,
+            "media": [dict(one) for one in media],
+            "media_required": media_required,
+            "session": session_sid,
+            "hold": hold,
+        }
+        path = f"/v1/Accounts/{account_sid}/ClientMessages/{message_sid}"
+        return ClientMessage.of(self._ask("PUT", path, message, SLOW_READ))
 
     def _ask(self, method: str, path: str, body: Any = None, read: float = READ) -> Any:
         return self._http.ask(method, path, body, read=read)

@@ -81,6 +81,24 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClientMessage:
+    """What became of a message to a client: `held` for its devices, or not kept, because `nobody` takes messages now
+    or nobody its media (`no-media`). `version`: the client's, that this was decided on."""
+
+    sid: str
+    client: str
+    status: str
+    version: int
+    endpoints: tuple[str, ...]
+    skipped: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self:
+        skipped = {one["endpoint_id"]: one["reason"] for one in found["skipped"]}
+        return cls(**{**_known(cls, found), "endpoints": tuple(found["endpoints"]), "skipped": skipped})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """A client after a change: number `sequence` of its account, at the moment `at` (PR-42)."""
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from foundation.clock import from_timestamp
 from presence.reading.reach import Reached
 from presence.reading.snapshots import Client
-from presence.registration import Endpoint, Seen, consolidate
+from presence.registration import Consolidated, Endpoint, Seen, consolidate
 
 
 def presence_text(
@@ -40,23 +40,32 @@ def _presence_text(
 ) -> str:
     """`turned`: since when each device has been on a call or free as it is now. All live, they were the same then."""
     whole = consolidate(client.endpoints, turned, capability=capability)
-    text = compact(
-        {
-            "account_sid": account_sid,
-            "client": name,
-            "status": whole.status,
-            "available": whole.available,
-            "capabilities": whole.capabilities,
-            "note": whole.note,
-            "version": client.version,
-            "updated_at": moment(client.updated_at),
-            "expires_at": moment(whole.expires_at),
-            "uri": f"/v1/Accounts/{account_sid}/Presence/{quote(name, safe='')}",
-        }
-    )
+    head, tail = _around(account_sid, name, client, whole)
+    ends = compact(moment(whole.expires_at))
+    text = f'{head},"expires_at":{ends},{tail}'
     if not detail:
-        return text
-    return f'{text[:-1]},"endpoints":[{",".join(_endpoint_text(one, turned) for one in whole.endpoints)}]}}'
+        return f"{text}}}"
+    return f'{text},"endpoints":[{",".join(_endpoint_text(one, turned) for one in whole.endpoints)}]}}'
+
+
+def head_and_tail(account_sid: str, name: str, client: Client, capability: str | None) -> tuple[str, str]:
+    """What comes before and after `expires_at` in the text of a client none of whose devices is on a call."""
+    return _around(account_sid, name, client, consolidate(client.endpoints, 0.0, capability=capability))
+
+
+def _around(account_sid: str, name: str, client: Client, whole: Consolidated) -> tuple[str, str]:
+    head = {
+        "account_sid": account_sid,
+        "client": name,
+        "status": whole.status,
+        "available": whole.available,
+        "capabilities": whole.capabilities,
+        "note": whole.note,
+        "version": client.version,
+        "updated_at": moment(client.updated_at),
+    }
+    tail = {"uri": f"/v1/Accounts/{account_sid}/Presence/{quote(name, safe='')}"}
+    return compact(head)[:-1], compact(tail)[1:-1]
 
 
 def message_text(as_of: int, entries: Iterable[str], removed: Iterable[str], page_token: str) -> str:
@@ -98,9 +107,15 @@ def endpoint(one: Seen, now: float) -> dict[str, Any]:
 
 def _endpoint_text(one: Seen, now: float) -> str:
     """`endpoint` as JSON; most are the same as the last time but for the times of the last heartbeat, at its end."""
-    lasting = one._replace(busy_until=float(one.busy_until > now), refreshed_at=0.0, expires_at=0.0)
     seen, ends = moment(one.refreshed_at), moment(one.expires_at)
-    return f'{_endpoint_start(lasting)},"last_seen":"{seen}","expires_at":"{ends}"}}'
+    return f'{endpoint_start(one, now)},"last_seen":"{seen}","expires_at":"{ends}"}}'
+
+
+def endpoint_start(one: Seen, now: float = 0.0) -> str:
+    """Of that text, what comes before the moments."""
+    return _endpoint_start(
+        one._replace(busy_until=float(one.busy_until > now), refreshed_at=0.0, expires_at=0.0)
+    )
 
 
 @lru_cache(15_000)

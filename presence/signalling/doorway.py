@@ -6,7 +6,9 @@ from concurrent.futures import CancelledError
 from typing import Any, Protocol, TypeVar
 
 from foundation.webserver.errors import ApiError
+from presence.client_messages.outgoing import Sending
 from presence.registration import Endpoint
+from presence.router_link import RouterAnswer
 from presence.signalling.call import Handed
 from presence.signalling.gateway import Gateway
 from presence.signalling.ledger import Invite, Rung
@@ -14,6 +16,8 @@ from presence.signalling.ledger import Invite, Rung
 T = TypeVar("T")
 
 WAIT = 5.0
+SEND_WAIT = 7.0
+"""Seconds; longer than the router link tries."""
 
 
 class Door(Protocol):
@@ -33,6 +37,14 @@ class Door(Protocol):
 
     def dropped(self, endpoints: Iterable[Endpoint]) -> None: ...
 
+    def text_arrived(self, account_sid: str, client: str) -> None: ...
+
+    def text_acknowledged(self, account_sid: str, client: str, endpoint_id: str) -> None: ...
+
+    def send_text(
+        self, account_sid: str, client: str, endpoint_id: str, sending: Sending
+    ) -> RouterAnswer: ...
+
 
 class Doorway:
     """The door to the gateway of this node, which runs on another thread's loop."""
@@ -51,6 +63,17 @@ class Doorway:
 
     def renew(self, account_sid: str, call_sids: Iterable[str], now: float) -> list[str]:
         return self._gateway.ledger.renew(account_sid, call_sids, now).result(WAIT)
+
+    def text_arrived(self, account_sid: str, client: str) -> None:
+        """A message for the client is stored."""
+        self._loop.call_soon_threadsafe(self._gateway.texts.arrived, account_sid, client)
+
+    def text_acknowledged(self, account_sid: str, client: str, endpoint_id: str) -> None:
+        self._loop.call_soon_threadsafe(self._gateway.texts.acknowledged, account_sid, client, endpoint_id)
+
+    def send_text(self, account_sid: str, client: str, endpoint_id: str, sending: Sending) -> RouterAnswer:
+        """The router's word on a client's message; RouterUnreachable."""
+        return self._wait(self._gateway.texts.send((account_sid, client), endpoint_id, sending), SEND_WAIT)
 
     # What other nodes say
 
@@ -78,10 +101,10 @@ class Doorway:
         if gone := tuple(endpoints):
             self._loop.call_soon_threadsafe(self._gateway.registrar.drop, gone)
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait(self, work: Coroutine[Any, Any, T], seconds: float = WAIT) -> T:
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return waiting.result(WAIT)
+            return waiting.result(seconds)
         except (TimeoutError, CancelledError):
             waiting.cancel()
             raise ApiError(

@@ -8,6 +8,7 @@ import asyncio
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -85,6 +86,11 @@ class Everywhere(Doorway):
             if any(state == RINGING for _, state, _ in parts):
                 self.cancel(account_sid, call_sid)
         return handed
+
+    def text_arrived(self, account_sid: str, client: str) -> None:
+        super().text_arrived(account_sid, client)
+        path = f"/Accounts/{account_sid}/Clients/{quote(client, safe='')}/arrivals"
+        self._neighbours.tell(self._nodes.others(), "POST", path, {})
 
     def _hand(self, account_sid: str, call_sid: str, frame: dict[str, Any]) -> Handed:
         known = self._gateway.book.has(account_sid, call_sid)

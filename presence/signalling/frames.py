@@ -7,7 +7,7 @@ follow others and say how it is itself (PR-40, PR-20):
     client: subscribe {id, clients | list | prefix | everyone, view?, detail?, cursor?, legacy?}, unsubscribe {id},
             status {status, note}
 
-What is sent for it is in `presence_frames`.
+What is sent for it is in `presence_frames`; messages have theirs in `presence.client_messages.frames`.
 """
 
 import json
@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from presence.client_messages import frames as text_frames
 
 HEARTBEAT = "\n"
 PARAMS_LIMIT = 4_000  # bytes; the SDK's own limit is 800 a parameter set, apps in the field send more
@@ -130,7 +132,7 @@ class SetStatus:
 
 
 PresenceFrame = Subscribe | Unsubscribe | SetStatus
-ClientFrame = Listen | Register | CallFrame | PresenceFrame
+ClientFrame = Listen | Register | CallFrame | PresenceFrame | text_frames.TextFrame
 
 
 class FrameRefused(Exception):
@@ -161,8 +163,11 @@ def parse(text: str) -> ClientFrame | None:
     payload = frame.get("payload", {}) if isinstance(frame, dict) else None
     if not isinstance(payload, dict) or not isinstance(frame.get("type"), str):
         raise FrameRefused(31100, "a frame needs a type and a payload object")
-    read = _READERS.get(frame["type"])
-    return read(payload) if read else None
+    read = _READERS.get(frame["type"]) or text_frames.reader(frame["type"])
+    try:
+        return read(payload) if read else None
+    except text_frames.TextFrameRefused as refused:
+        raise FrameRefused(31100, str(refused), id=refused.id[:ID_LIMIT]) from None
 
 
 def _listen(payload: dict[str, Any]) -> Listen:
@@ -252,10 +257,6 @@ def _subscribe(payload: dict[str, Any]) -> Subscribe:
     return Subscribe(id=mine, wanted=wanted, cursor=cursor, legacy=payload.get("legacy") is True)
 
 
-def _unsubscribe(payload: dict[str, Any]) -> Unsubscribe:
-    return Unsubscribe(id=_id(payload))
-
-
 def _status(payload: dict[str, Any]) -> SetStatus:
     status, note = payload.get("status", ""), payload.get("note") or ""
     if status is not None and not _is_text(status, STATUS_LIMIT):
@@ -305,7 +306,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], ClientFrame]] = {
     "dtmf": _dtmf,
     "message": _message,
     "subscribe": _subscribe,
-    "unsubscribe": _unsubscribe,
+    "unsubscribe": lambda payload: Unsubscribe(id=_id(payload)),
     "status": _status,
 }
 

@@ -8,6 +8,8 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,10 +19,11 @@ from foundation.clock import Clock
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.bridge import Receive, Scope, Send
-from presence.access.directory import Directory
+from presence.access.directory import Directory, NotRemembered
 from presence.access.limits import RefusalLimit
 from presence.access.refusals import AccessRefused, Refusal
 from presence.access.tokens import Grant, verify
+from presence.client_messages.exchange import Exchange
 from presence.neighbours import Neighbours
 from presence.router_link import RouterLink
 from presence.signalling import frames
@@ -38,6 +41,7 @@ from presence.signalling.protocol import (
     Connection,
     Delist,
     Enlist,
+    Pass,
     Perform,
     Unwatch,
     Verify,
@@ -95,6 +99,7 @@ class Gateway:
         teller = Teller(link, clock, new_id)
         grace = settings.answer_grace
         self._roster = Roster()
+        self.texts = Exchange(store, self._roster, self._lanes, teller, link, clock, neighbours.nodes)
         moves = Moves(self.holdings, self.ledger, neighbours, clock)
         self.registrar = Registrar(
             store,
@@ -169,6 +174,7 @@ class Gateway:
             if grant and gone(grant):
                 self._do_now(socket, socket.connection.revoked(refusal))
         self._watching.feed.end_where(refusal, gone)
+        self.texts.end_where(refusal, gone)
 
     async def _hear_of_revocations(self) -> None:
         await self._directory.revocations.look(self.revoke_where, self._clock().timestamp())
@@ -231,6 +237,8 @@ class Gateway:
                 self._perform(socket, action.frame)
             elif isinstance(action, Watch):
                 self._watching.perform(socket, action.frame)
+            elif isinstance(action, Pass):
+                self.texts.perform(socket, action.frame)
             else:
                 self._do_now(socket, [action])
 
@@ -244,6 +252,7 @@ class Gateway:
                 self._lost(socket, clean=False)
             elif isinstance(action, Unwatch):
                 self._watching.end(socket, action.refusal)
+                self.texts.forget(socket)
             elif isinstance(action, Delist):
                 ending = asyncio.get_running_loop().create_task(self.registrar.unregister(socket))
                 self._background.add(ending)
@@ -254,10 +263,7 @@ class Gateway:
         known = socket.connection.grant is not None  # it renews its token: its own frame rate limits it
         try:
             with self._limit.watching("" if known else socket.address, str(token)):
-                async with asyncio.timeout(VERIFY_SECONDS):
-                    grant = await asyncio.get_running_loop().run_in_executor(
-                        self._verifiers, self._grant, token, now
-                    )
+                grant = await self._grant(token, now)
                 if self._directory.is_revoked(grant):  # meanwhile, and no socket of it was there to be told
                     raise AccessRefused(Refusal.REVOKED)
         except AccessRefused as refused:
@@ -287,8 +293,14 @@ class Gateway:
             )
         self._arm(socket)
 
-    def _grant(self, token: str, now: float) -> Grant:
-        return verify(token, self._directory, now, capability=self._settings.capability_tokens)
+    async def _grant(self, token: str, now: float) -> Grant:
+        """Verified at once when the secret is in memory, else on a thread, which may read the database."""
+        capability = self._settings.capability_tokens
+        with suppress(NotRemembered):
+            return verify(token, self._directory.memory, now, capability=capability)
+        on_thread = partial(verify, token, self._directory, now, capability=capability)
+        async with asyncio.timeout(VERIFY_SECONDS):
+            return await asyncio.get_running_loop().run_in_executor(self._verifiers, on_thread)
 
     def _perform(self, socket: Socket, frame: frames.CallFrame) -> None:
         """Hands a frame to the call it is about; one whose acceptance is under way is waited for, in its lane."""
@@ -351,6 +363,7 @@ class Gateway:
     def _forget(self, socket: Socket) -> None:
         self._sockets.remove(socket)
         self._watching.forget(socket)
+        self.texts.forget(socket)
         SOCKETS.dec()
         if socket.timer is not None:
             socket.timer.cancel()

@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from presence.access.refusals import AccessRefused, Refusal
 from presence.access.tokens import Grant
+from presence.client_messages.frames import Capabilities, SendText, TextFrame
 from presence.signalling import frames, presence_frames
 from presence.signalling.frames import (
     CallFrame,
@@ -86,6 +87,13 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Act on a frame about messages; the token permits it."""
+
+    frame: TextFrame
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unwatch:
     """The token permits nothing any more: end the subscriptions (PR-47)."""
 
@@ -98,7 +106,7 @@ class Close:
     reason: str
 
 
-Action = Send | Verify | Enlist | Delist | Perform | Watch | Unwatch | Close
+Action = Send | Verify | Enlist | Delist | Perform | Watch | Pass | Unwatch | Close
 
 
 class Connection:
@@ -201,6 +209,8 @@ class Connection:
             return self._new_call(frame)
         if isinstance(frame, PresenceFrame):
             return self._presence(self.grant, frame)
+        if isinstance(frame, TextFrame):
+            return self._text(self.grant, frame)
         return [Perform(frame=frame)]
 
     def _register(self, frame: Register) -> list[Action]:
@@ -235,6 +245,19 @@ class Connection:
         if refusal is None:
             return [Watch(frame=frame)]
         about = "" if isinstance(frame, SetStatus) else frame.id
+        return [Send(text=frames.error(refusal.value.signal, refusal.value.message, id=about))]
+
+    def _text(self, grant: Grant, frame: TextFrame) -> list[Action]:
+        """What a device has shown counts whatever has become of its token."""
+        refusal, about = None, ""
+        if isinstance(frame, Capabilities):
+            refusal = None if grant.publishes else Refusal.INCOMING
+        elif isinstance(frame, SendText):
+            refusal, about = (None if grant.permissions.send else Refusal.SEND), frame.sending.id
+        if self.phase is Phase.UNAUTHORISED and isinstance(frame, Capabilities | SendText):
+            refusal = self.refusal
+        if refusal is None:
+            return [Pass(frame=frame)]
         return [Send(text=frames.error(refusal.value.signal, refusal.value.message, id=about))]
 
     def _limit(self, now: float) -> list[Action]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from foundation.clock import Clock
 from foundation.db import DatabaseOverloaded
 from foundation.failpoints import failpoint
+from foundation.landing import landed
 from foundation.sids import REGISTRATION, new_sid
 from presence.access.refusals import AccessRefused
 from presence.registration import Endpoint, expiry
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 STORE_SECONDS = 5.0
 AT_ONCE = 200  # devices of which a sweep finds out why they are not ours any more
 REGISTRATIONS = Counter("presence_registrations_total", "Registrations over sockets", ["result"])
+STORED, REFRESHED, REFUSED, FAILED = map(REGISTRATIONS.labels, ("stored", "refreshed", "refused", "failed"))
 
 
 class Registrar:
@@ -63,7 +65,7 @@ class Registrar:
         arrives = False
         if device and device.endpoint.live(now) and device.endpoint.token_digest == grant.token_digest:
             self._refresh(device, now)
-            REGISTRATIONS.labels("refreshed").inc()
+            REFRESHED.inc()
             return device
         if device is None:
             away = self._roster.returning(
@@ -95,11 +97,11 @@ class Registrar:
         try:
             accepted = await self._stored(self._store.register(asked, now))
         except AccessRefused as refused:
-            REGISTRATIONS.labels("refused").inc()
+            REFUSED.inc()
             self._refuse(socket, refused.refusal.value.signal, refused.message)
             return None
         except (DatabaseOverloaded, OperationalError, TimeoutError) as error:
-            REGISTRATIONS.labels("failed").inc()
+            FAILED.inc()
             log.warning("a registration was not stored", error=str(error))
             self._refuse(socket, 31000, "the registration could not be stored; try again")
             return None
@@ -107,7 +109,7 @@ class Registrar:
         self.drop(accepted.registered.evicted)
         device = Device(endpoint=accepted.registered.endpoint, socket=socket, agent=socket.agent)
         self._roster.add(device)
-        REGISTRATIONS.labels("stored").inc()
+        STORED.inc()
         if arrives:
             await self.arrived(device.endpoint)
         if not socket.open:
@@ -246,7 +248,7 @@ class Registrar:
 
     async def _stored(self, future: "Future[Any]") -> Any:
         async with asyncio.timeout(STORE_SECONDS):
-            return await asyncio.wrap_future(future)
+            return await landed(future)
 
 
 def _key(endpoint: Endpoint) -> Key:

@@ -16,11 +16,12 @@ from foundation.db import DatabaseOverloaded
 from foundation.webserver.errors import ApiError
 from presence.access.refusals import AccessRefused, Refusal
 from presence.faults import CallerFault
+from presence.joining import StatusUnknown
 from presence.reading.views import View
 from presence.signalling import frames, presence_frames
 from presence.signalling.frames import PresenceFrame, SetStatus, Subscribe, Unsubscribe
 from presence.signalling.socket import QUEUE, Socket
-from presence.store import StatusUnknown, Store
+from presence.store import Store
 from presence.subscriptions import following, messages
 from presence.subscriptions.ending import UNREADABLE, Ended, Ending
 from presence.subscriptions.feed import Feed

@@ -1,16 +1,21 @@
-// Who is there, for web pages. No dependency; for browsers with fetch streaming, that is all of today's.
+// Who is there, and messages to and from this client, for web pages. No dependency; for browsers with fetch streaming,
+// that is all of today's.
 //
 //   import { Presence } from "https://calls.example.com:8443/presence.js";
 //   const presence = new Presence({ host: "calls.example.com:8443", account: "AC…", token });
 //   const watch = presence.watch({ list: "sales" }, (view) => show([...view.values()]));
 //   await presence.setStatus("away", "back at two");
+//   presence.messages("this-page", (message) => show(message.from, message.body));
+//   await presence.send("I am on my way", { to: "+15551234567" });
 //
 // The token is an access token with `grants.callrouter.permissions`: "presence:read:…" and "events:subscribe" to watch,
-// "presence:publish" to set the own status. It is sent in a header, never in an address.
+// "presence:publish" to set the own status, "messages:send" to send messages; to get them it must let calls in.
+// It is sent in a header, never in an address.
 
 const FIRST_DELAY = 250, LONGEST_DELAY = 20_000;  // ms until the next connection
 const SILENCE = 45_000;                           // ms without even a keep-alive, which comes every 15 s
 const PATIENCE = 15_000;                          // ms for an answer
+const LIFE = 90, TRIES = 5;                       // s of a registration without a refresh; tries of an acknowledgement
 
 /** The server refused: `status` of HTTP, `code` of Twilio's catalogue. */
 export class PresenceError extends Error {
@@ -87,6 +92,51 @@ export class Presence {
 
   /** The own status as it was set: `{status, note, …}`. */
   ownStatus() { return this.#ask("GET", `/Clients/${encodeURIComponent(this.identity)}/Status`); }
+
+  /** Registers this device for messages, and calls `onMessage({sid, from, to, body, media, session, at})` with each,
+      once, in order, until `close()`. A message counts as delivered when `onMessage` has returned; one for which it
+      throws comes again on the next connection. `device`: its own name, the same each time, as kept in localStorage.
+      `capabilities`: "sms" alone gets links instead of media, "voice" is for the Voice SDK. */
+  messages(device, onMessage, { capabilities = ["sms", "mms"], onState = () => {} } = {}) {
+    const me = `/Clients/${encodeURIComponent(this.identity)}`, shown = new Set();
+    let registration = null, last = Promise.resolve();
+    const beat = async () => {
+      const body = { endpoint_id: device, capabilities, ttl: LIFE };
+      registration = await this.#ask("POST", `${me}/Registrations`, body);
+    };
+    const refresh = () => beat().catch((fault) => onState("waiting", fault));
+    const take = async (message) => {
+      if (!shown.has(message.sid)) await onMessage(message);
+      shown.add(message.sid);
+      const acknowledge = () => this.#ask("POST", `${me}/Messages/${message.sid}/Acknowledgements`, { endpoint_id: device });
+      for (let tries = 1; tries < TRIES; tries++) {
+        try { return await acknowledge(); } catch (fault) { if (fault.status < 500) throw fault; }
+        await new Promise((resolve) => { setTimeout(resolve, FIRST_DELAY * 2 ** tries); });
+      }
+      return acknowledge();
+    };
+    const asked = new URLSearchParams({ endpoint_id: device });
+    const timer = setInterval(refresh, LIFE * 1000 / 3);
+    const inbox = new Watch((headers, signal) => this.#open(`${me}/MessageStream?${asked}`, headers, signal), {
+      onState, onMessage: (message) => { last = last.then(() => take(message)).catch((fault) => console.error(fault)); },
+      expiring: (seconds) => this.#expiring(seconds),
+      closed: () => {
+        clearInterval(timer);
+        this.#watches.delete(inbox);
+        if (registration?.sid) this.#ask("DELETE", `${me}/Registrations/${registration.sid}`).catch(() => {});
+      },
+    });
+    this.#watches.add(inbox);
+    refresh();
+    return inbox;
+  }
+
+  /** Sends a message from this client; resolves with `{sid, id, status}`. `to`: a phone number, "client:NAME", or nothing
+      for the only session; `from`: a number of the account, or nothing for the session's; `media`: URLs; `session`:
+      seconds, opens one, so that answers come here. `id`: give the same again to try again without sending twice. */
+  send(body, { to = "", from = "", media = [], session = 0, id = crypto.randomUUID() } = {}) {
+    return this.#ask("POST", `/Clients/${encodeURIComponent(this.identity)}/Messages`, { id, to, from, body, media, session });
+  }
 
   /** A new token, for what is asked from now on, and for all watches. */
   updateToken(token) {
@@ -189,6 +239,7 @@ class Watch {
         deaf = setTimeout(() => connection.abort(), SILENCE);
         for (const { name, data } of parser.feed(piece.value)) {
           if (name === "presence") this.#take(JSON.parse(data));
+          else if (name === "message") this.#told.onMessage(JSON.parse(data));
           else if (name === "expiring") this.#told.expiring(JSON.parse(data).seconds ?? 30);
           else if (name === "ended") return;
         }

@@ -121,6 +121,10 @@ class Browser:
         number = await self._ask("open", browser=self._number, url=self._page)
         return Tab(self, number)
 
+    async def visit(self, url: str) -> Site:
+        """A page that is somebody else's."""
+        return Site(self, await self._ask("visit", browser=self._number, url=url))
+
     async def traffic(self) -> list[dict[str, Any]]:
         """Every request of every tab so far: `url`, `method`, and `outcome`, a status or what failed."""
         requests: list[dict[str, Any]] = await self._ask("traffic", browser=self._number)
@@ -172,6 +176,38 @@ class Tab:
     async def crash(self) -> None:
         """Its process dies; it says nothing more."""
         await self._browser._ask("crash", page=self._number)
+
+
+class Site:
+    """A page as its user sees it. Selectors are Playwright's."""
+
+    def __init__(self, browser: Browser, number: int) -> None:
+        self._browser, self._number = browser, number
+
+    async def shows(self, selector: str) -> None:
+        """Until there is one such visible element."""
+        await self._act(selector, "waitFor", {"timeout": PATIENCE * 1000})
+
+    async def gone(self, selector: str) -> None:
+        """Until there is none."""
+        await self._act(selector, "waitFor", {"state": "detached", "timeout": PATIENCE * 1000})
+
+    async def fill(self, selector: str, text: str) -> None:
+        await self._act(selector, "fill", text)
+
+    async def click(self, selector: str) -> None:
+        await self._act(selector, "click")
+
+    async def texts(self, selector: str) -> list[str]:
+        """Of all such elements, in their order, without waiting."""
+        found: list[str] = await self._act(selector, "allInnerTexts")
+        return found
+
+    async def close(self) -> None:
+        await self._browser._ask("close", page=self._number)
+
+    async def _act(self, selector: str, action: str, *args: Any) -> Any:
+        return await self._browser._ask("act", page=self._number, selector=selector, action=action, args=args)
 
 
 class TabCall:

@@ -1,6 +1,7 @@
 // Drives Chromium for the tests: one JSON command per line on stdin, one JSON answer per line on stdout.
 // {id, do: 'launch', flags, env} -> browser   {id, do: 'open', browser, url} -> page
 // {id, do: 'call', page, name, args} -> what window.app[name](...args) answers
+// {id, do: 'visit', browser, url} -> any other page   {id, do: 'act', page, selector, action, args} -> what Playwright's locator answers
 // {id, do: 'traffic', browser} -> [{url, outcome}]   {id, do: 'close' or 'crash', page}
 // Ends, with all browsers, when stdin ends.
 
@@ -32,15 +33,22 @@ const commands = {
   },
 
   async open({browser, url}) {
+    const page = await commands.visit({browser, url});
+    await pages[page].waitForFunction(() => window.app);
+    return page;
+  },
+
+  async visit({browser, url}) {
     const {context, traffic} = browsers[browser];
     const page = await context.newPage();
     page.on('websocket', socket => traffic.push({url: socket.url(), method: 'WEBSOCKET', outcome: null}));
     page.on('pageerror', error => process.stderr.write(`page: ${error}\n`));
     page.on('console', message => process.stderr.write(`page: ${message.type()}: ${message.text().split('\n')[0]}\n`));
     await page.goto(url);
-    await page.waitForFunction(() => window.app);
     return pages.push(page) - 1;
   },
+
+  act: ({page, selector, action, args}) => pages[page].locator(selector)[action](...args),
 
   call: ({page, name, args}) => pages[page].evaluate(([name, args]) => window.app[name](...args), [name, args]),
   traffic: ({browser}) => browsers[browser].traffic,

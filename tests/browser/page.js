@@ -97,6 +97,11 @@ const ofPresence = {
     const told = view => note(null, 'view', Object.fromEntries([...view].map(([name, one]) => [name, [one.status, one.note]])));
     presence.watch(selection, told, (state, fault) => note(null, state, fault?.code ?? null));
   },
+  inbox(device) {
+    presence.messages(device, message => note(null, 'message', message), {
+      onState: (state, fault) => note(null, state, fault?.code ?? null),
+    });
+  },
   presence: (method, ...args) => presence[method](...args),
 };
 

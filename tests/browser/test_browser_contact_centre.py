@@ -14,7 +14,7 @@ import requests
 
 from callrouter.audio.ear import dominant_hz
 from callrouter.carriers.simulator.call import SimulatedCall
-from tests.browser.chromium import Browser, TabCall
+from tests.browser.chromium import PATIENCE, Browser, TabCall
 from tests.browser.world import ALICE_HZ, BOB_HZ, CALLER_HZ, Play, World, eventually, hears
 from tests.support.sound import served, tone
 
@@ -109,7 +109,7 @@ def test_agent_is_called_hears_who_waits_and_takes_the_caller_recorded_on_two_ch
         assert recorded["CallSid"] == made.sid
         channels = [dominant_hz(channel) for channel in audio(world, recorded["RecordingUrl"])]
         assert channels == [pytest.approx(ALICE_HZ, abs=10), pytest.approx(CALLER_HZ, abs=10)]
-        await asyncio.wait_for(caller.ended, 15)
+        await asyncio.wait_for(caller.ended, PATIENCE)
         ended = await world.asked("/status", CallSid=made.sid)
         assert (ended["CallStatus"], ended["To"]) == ("completed", "client:ann")
 

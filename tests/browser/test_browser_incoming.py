@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.browser.chromium import PATIENCE
 from tests.browser.world import ALICE_HZ, CALLER, CALLER_HZ, Play, World, eventually, hears
 
 PARAMETERS = (
@@ -19,7 +20,7 @@ def test_audio_flows_both_ways_and_the_client_hangs_up(play: Play) -> None:
         parameters = (await call.state())["parameters"]
         assert (parameters["From"], parameters["To"]) == (CALLER, "client:alice")
         await call.do("disconnect")
-        assert (await asyncio.wait_for(caller.ended, 5)).by == "router"
+        assert (await asyncio.wait_for(caller.ended, PATIENCE)).by == "router"
         done = await world.asked("/done")
         assert (done["DialCallStatus"], done["DialBridged"]) == ("completed", "true")
         await world.over()
@@ -151,7 +152,7 @@ def test_a_closed_tab_ends_its_call(play: Play) -> None:
         alice = await world.registered()
         caller, _ = await world.talking(alice)
         await alice.close()
-        await asyncio.wait_for(caller.ended, 20)
+        await asyncio.wait_for(caller.ended, PATIENCE)
         await world.until(lambda: not world.alice().available, "alice is gone")
 
     play(scenario)
@@ -162,7 +163,7 @@ def test_a_crashed_tab_loses_its_call_after_the_grace(play: Play) -> None:
         alice = await world.registered()
         caller, _ = await world.talking(alice)
         await alice.crash()
-        await asyncio.wait_for(caller.ended, 20)
+        await asyncio.wait_for(caller.ended, PATIENCE)
 
     play(scenario)
 
@@ -179,6 +180,6 @@ def test_another_device_takes_the_call_over_by_its_connect_token(play: Play) -> 
         await taken.hears(CALLER_HZ)
         await hears(caller, ALICE_HZ)
         await taken.do("disconnect")
-        await asyncio.wait_for(caller.ended, 5)
+        await asyncio.wait_for(caller.ended, PATIENCE)
 
     play(scenario)

@@ -8,7 +8,7 @@ import pytest
 
 from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.script import DialScript
-from tests.browser.chromium import Browser, PageFault
+from tests.browser.chromium import PATIENCE, Browser, PageFault
 from tests.browser.world import ALICE_HZ, BOB_HZ, CALLER_HZ, Play, World, hears
 
 DIAL_BOB = '<Dial action="/done"><Client>bob</Client></Dial>'
@@ -56,15 +56,15 @@ def test_the_app_dials_a_phone(play: Play) -> None:
         world.carrier.script = DialScript(source=Tone(hz=CALLER_HZ), answer_after=0.3)
         alice = await world.tab("alice", app=world.application(dial))
         out = await alice.connect()
-        phone = await asyncio.wait_for(world.carrier.dialled(), 10)
+        phone = await asyncio.wait_for(world.carrier.dialled(), PATIENCE)
         assert (phone.from_, phone.to) == (own, "+14155550199")
-        await asyncio.wait_for(phone.answered, 5)
+        await asyncio.wait_for(phone.answered, PATIENCE)
         await out.hears(CALLER_HZ)
         await hears(phone, ALICE_HZ)
         await out.do("press", "5")
         await world.until(lambda: "5" in phone.report().digits_received, "the phone gets the digit")
         await out.do("disconnect")
-        await asyncio.wait_for(phone.ended, 5)
+        await asyncio.wait_for(phone.ended, PATIENCE)
 
     play(scenario)
 

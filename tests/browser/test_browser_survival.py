@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.browser.chromium import PATIENCE
 from tests.browser.world import ALICE_HZ, CALLER_HZ, Play, World, hears
 
 
@@ -36,7 +37,7 @@ def test_the_presence_server_is_killed_in_a_call(play: Play) -> None:
         await world.until(lambda: world.alice().endpoints[0].last_seen > last_seen, "alice registers again")
         assert world.alice().status == "busy"
         await call.do("disconnect")
-        await asyncio.wait_for(caller.ended, 5)
+        await asyncio.wait_for(caller.ended, PATIENCE)
         await world.over()
         await world.until(lambda: world.alice().available, "alice is free again")
         assert world.asked_times("/done") == 1
@@ -84,7 +85,7 @@ def test_the_router_is_killed_in_a_call(play: Play) -> None:
         await asyncio.to_thread(world.deployment.start, "router")
         await hears(caller, ALICE_HZ, patience=3)
         await call.do("disconnect")
-        await asyncio.wait_for(caller.ended, 10)
+        await asyncio.wait_for(caller.ended, PATIENCE)
         await world.over()
         assert {status for status, _ in world.calls().values()} == {"completed"}
         await world.asked("/status", CallStatus="completed")
@@ -115,7 +116,7 @@ def test_the_token_is_refreshed_in_a_call(play: Play) -> None:
         await call.hears(CALLER_HZ, patience=3)
         await hears(caller, ALICE_HZ, patience=3)
         await call.do("disconnect")
-        await asyncio.wait_for(caller.ended, 5)
+        await asyncio.wait_for(caller.ended, PATIENCE)
 
     play(scenario)
 
@@ -128,7 +129,7 @@ def test_the_token_ends_in_a_call_and_the_call_goes_on(play: Play) -> None:
         assert (await call.state())["status"] == "open"
         await hears(caller, ALICE_HZ, patience=3)
         await call.do("disconnect")
-        await asyncio.wait_for(caller.ended, 5)
+        await asyncio.wait_for(caller.ended, PATIENCE)
 
     play(scenario)
 
@@ -152,7 +153,7 @@ def test_a_killed_voice_node_ends_the_call_for_both(play: Play) -> None:
         caller, call = await world.talking(alice)
         world.deployment.kill("voice")
         await call.wait("disconnect")
-        await asyncio.wait_for(caller.ended, 10)
+        await asyncio.wait_for(caller.ended, PATIENCE)
         await world.over()
         assert (await alice.do("device"))["busy"] is False
 

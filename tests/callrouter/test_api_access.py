@@ -65,7 +65,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     database.write(fill).result(10)
     app = Flask("api")
     handle_errors(app)
-    app.register_blueprint(create_api(database, vault, NoCalls(), MediaClient("http://127.0.0.1:9", vault)))
+    media = MediaClient("http://127.0.0.1:9", vault)
+    app.register_blueprint(create_api(database, vault, NoCalls(), media, messages=None))
     yield app
     database.close()
 

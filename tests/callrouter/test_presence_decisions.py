@@ -53,7 +53,7 @@ class World:
         app = Flask("api")
         handle_errors(app)
         media = MediaClient("http://127.0.0.1:9", vault)
-        app.register_blueprint(create_api(database, vault, self.live, media))  # type: ignore[arg-type]
+        app.register_blueprint(create_api(database, vault, self.live, media, messages=None))  # type: ignore[arg-type]
         self.browser = app.test_client()
         sealed = credentials.seal(vault, TOKEN)
 

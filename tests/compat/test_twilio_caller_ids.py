@@ -101,14 +101,14 @@ def test_offered_numbers_are_found_by_country_type_and_digits(client: Client, of
     assert numbers(us.local.list(contains="555017*")) == list(OFFERED[:3])
     assert numbers(us.local.list(contains="415***0172")) == [OFFERED[1]]
     assert numbers(us.local.list(page_size=2, limit=2)) == list(OFFERED[:2])
-    assert numbers(us.local.list(sms_enabled=True)) == list(OFFERED[:3])
+    assert numbers(us.local.list(sms_enabled=True, mms_enabled=True)) == list(OFFERED[:3])
     assert numbers(us.toll_free.list()) == [OFFERED[3]]
     assert numbers(gb.mobile.list()) == [OFFERED[4]]
     assert numbers(gb.local.list()) == [OFFERED[5]]
-    assert us.mobile.list() == us.local.list(mms_enabled=True) == us.local.list(in_region="CA") == []
+    assert us.mobile.list() == us.local.list(fax_enabled=True) == us.local.list(in_region="CA") == []
     first = us.local.list()[0]
     assert (first.friendly_name, first.iso_country, first.locality) == ("(415) 555-0171", "US", None)
-    assert first.capabilities == {"voice": True, "sms": True, "mms": False, "fax": False}
+    assert first.capabilities == {"voice": True, "sms": True, "mms": True, "fax": False}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ FORMS: dict[tuple[str, str], dict[str, str]] = {
     ("POST", "/Conferences/{}/Participants"): {"To": "+15555550123", "From": "number"},
     ("POST", "/Conferences/{}/Participants/{}"): {"Muted": "true"},
     ("POST", "/Conferences/{}/Recordings/{}"): {"Status": "stopped"},
+    ("POST", "/Messages"): {"To": "+15555550123", "From": "number", "Body": "hello"},
+    ("POST", "/Messages/{}"): {"Status": "canceled"},
     ("POST", "/Queues"): {"FriendlyName": "x"},
     ("POST", "/Queues/{}/Members/{}"): {"Url": URL},
     ("POST", "/Usage/Triggers"): {"CallbackUrl": URL, "TriggerValue": "9", "UsageCategory": "calls"},
@@ -75,7 +77,7 @@ def test_a_path_answers_as_it_is_described(world: World, operation: tuple[str, s
 @pytest.mark.parametrize("operation", SERVED, ids=" ".join)
 def test_a_path_without_suffix_answers_in_xml(world: World, operation: tuple[str, str]) -> None:
     method, plain = operation
-    suffix = "" if method != "GET" or not plain.endswith("Recordings/{}") else ".xml"
+    suffix = ".xml" if method == "GET" and plain.endswith(("Recordings/{}", "Media/{}")) else ""
     path = world.place(method, plain).removesuffix(".json") + suffix
     answer = ask(world, method, path, form(world, method, plain))
     assert answer.status_code < 300, answer.text

@@ -44,7 +44,7 @@ def ask(deployment: Any, account: tuple[str, str]) -> Any:
     handle_errors(app)
     media = MediaClient("http://127.0.0.1:9", deployment.keys)
     app.register_blueprint(
-        create_api(deployment.database, deployment.keys, deployment.live, media, ice=SERVERS)
+        create_api(deployment.database, deployment.keys, deployment.live, media, messages=None, ice=SERVERS)
     )
 
     def post(suffix: str = ".json", **form: Any) -> Any:

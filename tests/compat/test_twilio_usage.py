@@ -16,7 +16,7 @@ from callrouter import models
 from callrouter.directory.usage import watch
 from callrouter.directory.usage.periods import Period, Recurring, View, month, periods, year
 from foundation.clock import utc_now
-from foundation.sids import CALL, PHONE_NUMBER, RECORDING, TRANSCRIPTION, new_sid
+from foundation.sids import CALL, MESSAGE, PHONE_NUMBER, RECORDING, TRANSCRIPTION, new_sid
 
 URL = "https://app.example/usage"
 DAY = timedelta(days=1)
@@ -43,6 +43,11 @@ class Used:
         row = {"from": "+15555550100", "to": "+15555550199", "direction": "inbound", "status": "completed"}
         times = {"start_time": ended - seconds, "end_time": ended}
         self.insert(models.Call, days_ago, sid=new_sid(CALL), leg="", **{**row, **times, **columns})
+
+    def message(self, days_ago: int = 0, **columns: Any) -> None:
+        row = {"from": "+15555550100", "to": "+15555550199", "direction": "outbound-api", "body": "hello"}
+        row |= {"encoding": "gsm-7", "num_segments": 3, "status": "delivered", "carrier": "fast"}
+        self.insert(models.Message, days_ago, **{"sid": new_sid(MESSAGE), **row, **columns})
 
     def recording(self, days_ago: int = 0, **columns: Any) -> None:
         row = {"call_sid": new_sid(CALL), "source": "RecordVerb", "track": "inbound", "channels": 1}
@@ -98,6 +103,32 @@ def test_calls_count_where_they_went(client: Client, used: Used) -> None:
         "calls-sip": ("1", "2"),
         "calls-sip-outbound": ("1", "2"),
     }
+
+
+def test_messages_count_when_they_were_exchanged_with_phones(client: Client, used: Used) -> None:
+    """SMS in segments, MMS in messages; what never left and what clients wrote each other costs no carrier."""
+    used.message(direction="inbound", status="received")
+    used.message(num_segments=1, status="sent")
+    used.message(status="undelivered")
+    used.message(direction="outbound-reply", num_media=2)
+    used.message(direction="inbound", status="received", num_media=1)
+    for status in ("queued", "failed", "canceled", "scheduled"):
+        used.message(status=status, carrier=None)
+    used.message(carrier="presence", to="client:alice")
+    assert amounts(client.usage.records.list()) == {
+        "sms": ("3", "7"),
+        "sms-inbound": ("1", "3"),
+        "sms-outbound": ("2", "4"),
+        "mms": ("2", "2"),
+        "mms-inbound": ("1", "1"),
+        "mms-outbound": ("1", "1"),
+    }
+
+
+def test_a_scheduled_message_counts_on_the_day_on_which_it_left(client: Client, used: Used) -> None:
+    used.message(30, date_sent=used.noon(0))
+    assert amounts(client.usage.records.today.list()) == {"sms": ("1", "3"), "sms-outbound": ("1", "3")}
+    assert amounts(client.usage.records.yesterday.list()) == {}
 
 
 def test_recordings_transcriptions_and_numbers_count(client: Client, used: Used) -> None:
@@ -185,9 +216,9 @@ def test_records_come_in_pages(client: Client, used: Used) -> None:
         return one.start_date, one.category
 
     assert list(map(key, paged)) == list(map(key, whole))
-    assert len(set(map(key, whole))) == len(whole) == 5 * 17
+    assert len(set(map(key, whole))) == len(whole) == 5 * 19
     last = client.usage.records.daily.page(start_date="-4days", page_size=50).next_page()
-    assert len(list(last)) == 35
+    assert len(list(last)) == 45
     assert len(list(last.previous_page())) == 50
     gone = "PAnothing-0000000000000000"
     assert refusal(lambda: client.usage.records.page(page_token=gone)) == (400, 21481)

@@ -1,7 +1,10 @@
 """The way in, over real sockets: Flask behind the bridge and uvicorn."""
 
+import asyncio
 import json
+import os
 import re
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -266,3 +269,14 @@ def test_ipv6_is_served(views: Views) -> None:
     with Served(bridge, listener):
         assert requests.get(f"http://[::1]:{listener.ports[0]}/echo", timeout=SECONDS).ok
     bridge.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
+    async def stopped() -> None:
+        stop = serve.stop_on_signals()
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(SECONDS):
+            await stop.wait()
+
+    asyncio.run(stopped())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from instructions.errors import CATALOGUE, is_warning
+from instructions.messaging.verbs import Response
 from instructions.reference import acts, elements, page
 
 
@@ -34,7 +35,6 @@ def test_the_page_says_what_acts() -> None:
         "Sim",
         "Sip",  # that of <Refer>
         "Siprec",
-        "Sms",
         "Task",
         "Transcription",
         "VirtualAgent",
@@ -65,6 +65,15 @@ def test_it_is_a_command() -> None:
 def test_the_dial_table_is_on_the_page() -> None:
     row = "| ringing | leg answered | bridged | stop timer, cancel others, bridge |"
     assert row in page().splitlines()
+
+
+def test_the_answers_to_messages_are_on_the_page() -> None:
+    messages = page().partition("# In the answer to a message")[2]
+    for cls in elements(Response):
+        assert f"## `<{cls.tag}>`" in messages
+        for row in cls.table:
+            assert f"| `{row.name}` | " in messages
+    assert "checked only" not in messages
 
 
 def test_levels() -> None:

@@ -17,6 +17,7 @@ from instructions.commands import (
     Finish,
     FinishReason,
     Reject,
+    SendMessage,
     SetTimer,
     StartLeg,
     Warn,
@@ -30,6 +31,7 @@ from instructions.events import (
     LegAnswered,
     LegEnded,
     LegStatus,
+    MessageSent,
     Replaced,
     SoundEnded,
     Started,
@@ -288,10 +290,36 @@ def test_an_unusable_base_is_a_fault_not_a_crash(conversation: New) -> None:
     assert talk.reply("<Redirect>/next</Redirect>", url="http://[")[-1] == ERROR
 
 
-@pytest.mark.parametrize("verb", ["Pay", "Prompt", "Refer", "Sms"])
+@pytest.mark.parametrize("verb", ["Pay", "Prompt", "Refer"])
 def test_a_verb_that_does_not_act_is_skipped_with_a_warning(conversation: New, verb: str) -> None:
     warned, ended = conversation().run(f"<{verb}/>")
     assert (warned.code, warned.message, ended) == (13750, f"<{verb}> does not act yet: it was skipped", END)
+
+
+def test_sms_sends_and_goes_on(conversation: New) -> None:
+    """twilio-surface 2.5: to the caller from the number called, unless its attributes say otherwise."""
+    send = SendMessage(message="sms-1-0", to=None, from_=None, body="hi", status_callback=None)
+    assert conversation(answered=True).run("<Sms> hi </Sms>") == (send, END)
+
+
+def test_sms_with_an_action_goes_on_there(conversation: New) -> None:
+    """SmsSid and SmsStatus (twilio-surface 2.5)."""
+    talk = conversation(answered=True)
+    (send,) = talk.run(
+        "<Sms to='+1' from='+2' action='/next' method='GET' statusCallback='/status'>hi</Sms><Reject/>"
+    )
+    assert (send.to, send.from_, send.status_callback) == ("+1", "+2", "https://app.test/status")
+    assert talk.tell(MessageSent, message="another", sid="SM1", status="queued") == ()
+    (fetch,) = talk.tell(MessageSent, message="sms-1-0", sid="SM2", status="queued")
+    assert (fetch.url, fetch.method) == ("https://app.test/next", "GET")
+    assert fetch.params == (("SmsSid", "SM2"), ("SmsStatus", "queued"))
+
+
+@pytest.mark.parametrize("body", ["", " "])
+def test_sms_without_words_is_skipped(conversation: New, body: str) -> None:
+    """14103."""
+    warned, ended = conversation(answered=True).run(f"<Sms action='/next'>{body}</Sms>")
+    assert (warned.code, ended) == (14103, END)
 
 
 # -- the end

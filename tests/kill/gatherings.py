@@ -20,9 +20,9 @@ from twilio.base.exceptions import TwilioRestException
 from callrouter import models
 from callrouter.audio.sources import SILENT, Tone
 from callrouter.carriers.simulator.call import SimulatedCall
-from callrouter.server import VOICE_PURPOSE
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.media.g711 import Samples
+from callrouter.voice.settings import VOICE_PURPOSE
 from foundation.settings import address
 from tests.scenarios.stream_app import stream_app
 from tests.support.deployment import PATIENCE

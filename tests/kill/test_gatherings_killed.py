@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from gatherings import Gathering, conference, lost_conference, lost_queue, queue, talker
-from killing import Act, Point, at_points
+from killing import Act, Point, Told, at_points
 
 from tests.support.deployment import Deployment, deployments
 from tests.support.postgresql import Cluster
@@ -62,23 +62,27 @@ def ours(points: list[Point]) -> list[Point]:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_the_router_dies(here: Deployment, tmp_path: Path, act: Act) -> None:
-    at_points(here, "router", act, tmp_path / "points", enough, stage=Gathering)
+def test_the_router_dies(here: Deployment, tmp_path: Path, act: Act, record_property: Told) -> None:
+    record_property("killed", at_points(here, "router", act, tmp_path / "points", enough, stage=Gathering))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
-def test_the_router_dies_at_every_point(here: Deployment, tmp_path: Path, act: Act) -> None:
-    at_points(here, "router", act, tmp_path / "points", ours, stage=Gathering)
+def test_the_router_dies_at_every_point(
+    here: Deployment, tmp_path: Path, act: Act, record_property: Told
+) -> None:
+    record_property("killed", at_points(here, "router", act, tmp_path / "points", ours, stage=Gathering))
 
 
 @pytest.mark.slow
 @pytest.mark.postgresql
 @pytest.mark.parametrize("act", ACTS)
 def test_the_router_dies_at_every_point_on_postgresql(
-    on_postgresql: Deployment, tmp_path: Path, act: Act
+    on_postgresql: Deployment, tmp_path: Path, act: Act, record_property: Told
 ) -> None:
-    at_points(on_postgresql, "router", act, tmp_path / "points", ours, stage=Gathering)
+    record_property(
+        "killed", at_points(on_postgresql, "router", act, tmp_path / "points", ours, stage=Gathering)
+    )
 
 
 @pytest.mark.parametrize(("act", "away"), [(lost_conference, 0.0), (lost_conference, 7.0), (lost_queue, 0.0)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from killing import CALLEE, Choice, Scene, at_points, on_sqlite, until_hears, until_registered
+from killing import CALLEE, Choice, Scene, Told, at_points, on_sqlite, until_hears, until_registered
 from twilio.base.exceptions import TwilioRestException
 
 from callrouter import models
@@ -74,5 +74,7 @@ async def placed(scene: Scene) -> bool:
 
 
 @on_sqlite
-def test_a_placed_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
-    at_points(deployment, "router", placed, tmp_path / "points", choose)
+def test_a_placed_call_survives(
+    deployment: Deployment, choose: Choice, tmp_path: Path, record_property: Told
+) -> None:
+    record_property("killed", at_points(deployment, "router", placed, tmp_path / "points", choose))

@@ -22,7 +22,7 @@ from tests.support.origin import Origin, reply
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(300)]
 
-ALICE = b"<Response><Dial timeout='20'><Client>alice</Client></Dial></Response>"
+ALICE = b"<Response><Dial timeout='60'><Client>alice</Client></Dial></Response>"
 
 
 class Stage:
@@ -71,7 +71,7 @@ def on_stage(deployment: Deployment, act: Callable[[Stage], Awaitable[None]]) ->
             async with deployment.carrier() as carrier, tenant.phone("alice", source=Tone(hz=1000)) as phone:
                 deployment.adopt(carrier)
                 await phone.register()
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(3 * PATIENCE):
                     await act(Stage(deployment, tenant, carrier, phone, number))
 
     try:

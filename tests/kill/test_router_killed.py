@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from killing import Choice, at_points, incoming, menu, on_both, on_sqlite, outgoing
+from killing import Choice, Told, at_points, incoming, menu, on_both, on_sqlite, outgoing
 
 from tests.support.deployment import Deployment
 
@@ -11,17 +11,21 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(2400)]
 
 
 @on_both
-def test_an_incoming_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
-    at_points(deployment, "router", incoming, tmp_path / "points", choose)
+def test_an_incoming_call_survives(
+    deployment: Deployment, choose: Choice, tmp_path: Path, record_property: Told
+) -> None:
+    record_property("killed", at_points(deployment, "router", incoming, tmp_path / "points", choose))
 
 
 @on_sqlite
-def test_an_outgoing_call_survives(deployment: Deployment, choose: Choice, tmp_path: Path) -> None:
-    at_points(deployment, "router", outgoing, tmp_path / "points", choose)
+def test_an_outgoing_call_survives(
+    deployment: Deployment, choose: Choice, tmp_path: Path, record_property: Told
+) -> None:
+    record_property("killed", at_points(deployment, "router", outgoing, tmp_path / "points", choose))
 
 
 @on_sqlite
 def test_a_call_that_plays_gathers_and_records_survives(
-    deployment: Deployment, choose: Choice, tmp_path: Path
+    deployment: Deployment, choose: Choice, tmp_path: Path, record_property: Told
 ) -> None:
-    at_points(deployment, "router", menu, tmp_path / "points", choose)
+    record_property("killed", at_points(deployment, "router", menu, tmp_path / "points", choose))

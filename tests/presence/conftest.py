@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+from client_script import script  # noqa: F401 - a fixture
 from presence_sight import any_sight, sight  # noqa: F401 - fixtures
 from presence_world import Tenant, World
 

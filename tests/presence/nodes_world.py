@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ class Fleet:
         ]
 
     def spawn(self) -> "Fleet":
-        for node in self.nodes:
-            node.spawn()
+        """All at once."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Node.spawn, self.nodes))
         return self
 
     def tenant(self) -> list[Tenant]:
@@ -55,8 +57,8 @@ class Fleet:
         return twins
 
     def close(self) -> None:
-        for node in self.nodes:
-            node.close()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Node.close, self.nodes))
         self._base.close()
 
 

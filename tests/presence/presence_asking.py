@@ -8,14 +8,14 @@ from uuid import uuid4
 import jwt
 import requests
 from presence_world import APPLICATION, MASTER, SECONDS, Tenant
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
 from migrations import runner
 from presence.access.directory import Directory
-from presence.models import changes
+from presence.models import changes, metadata
 from presence.reading.snapshots import Client, snapshot
 from presence.registration import Consolidated, Endpoint, consolidate
 from presence.store import Store
@@ -138,3 +138,35 @@ def device(client: str = "alice", endpoint_id: str = "e", now: float = NOW, **mo
         **more,
     }
     return Endpoint(**given)
+
+
+def signed(tenant: Tenant, *, header: dict[str, Any] | None = None, key: str = "", **changes: Any) -> str:
+    """A good token of alice, but for these claims; one that is None is left out."""
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "jti": uuid4().hex,
+        "iss": tenant.key,
+        "sub": tenant.account,
+        "exp": now + 600,
+        "grants": {"identity": "alice", "voice": {"incoming": {"allow": True}}},
+        **changes,
+    }
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, key or tenant.secret, headers={"cty": "twilio-fpa;v=1", **(header or {})})
+
+
+def grants(identity: object = "alice", **more: Any) -> dict[str, Any]:
+    return {"identity": identity, "voice": {"incoming": {"allow": True}}, **more}
+
+
+def dump(tenant: Tenant) -> str:
+    """Everything that is stored of the account."""
+    engine = create_engine(tenant.world.settings.database_url("presence"))
+    with engine.connect() as connection:
+        rows = [
+            sorted(map(repr, connection.execute(select(table).where(table.c.account_sid == tenant.account))))
+            for table in metadata.sorted_tables
+            if "account_sid" in table.c
+        ]
+    engine.dispose()
+    return repr(rows)

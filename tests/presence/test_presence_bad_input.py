@@ -6,71 +6,22 @@ Over real HTTP and real sockets. The limits themselves are tested beside the rul
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import jwt
 import pytest
 import requests
-from presence_asking import account, client, service
-from presence_world import SECONDS, Tenant, World
-from requests.adapters import HTTPAdapter
-from sqlalchemy import create_engine, select
+from presence_asking import account, client, dump, grants, service, signed
+from presence_world import SECONDS, Tenant
 from websockets.exceptions import ConnectionClosed
 
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
 from presence.access.refusals import Refusal
-from presence.models import metadata
-
-ELSEWHERE = "127.0.0.2"
-"""Another address of this machine, on Linux: for somebody who is not us."""
-
-
-def dump(tenant: Tenant) -> str:
-    """Everything that is stored of the account."""
-    engine = create_engine(tenant.world.settings.database_url("presence"))
-    with engine.connect() as connection:
-        rows = [
-            sorted(map(repr, connection.execute(select(table).where(table.c.account_sid == tenant.account))))
-            for table in metadata.sorted_tables
-            if "account_sid" in table.c
-        ]
-    engine.dispose()
-    return repr(rows)
-
-
-def resident(world: World) -> int:
-    """Kilobytes of the server process."""
-    assert world.process is not None
-    status = Path(f"/proc/{world.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
-
 
 # Tokens
-
-
-def signed(tenant: Tenant, *, header: dict[str, Any] | None = None, key: str = "", **changes: Any) -> str:
-    """A good token of alice, but for these claims; one that is None is left out."""
-    now = int(time.time())
-    claims: dict[str, Any] = {
-        "jti": uuid4().hex,
-        "iss": tenant.key,
-        "sub": tenant.account,
-        "exp": now + 600,
-        "grants": {"identity": "alice", "voice": {"incoming": {"allow": True}}},
-        **changes,
-    }
-    kept = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(kept, key or tenant.secret, headers={"cty": "twilio-fpa;v=1", **(header or {})})
-
-
-def grants(identity: object = "alice", **more: Any) -> dict[str, Any]:
-    return {"identity": identity, "voice": {"incoming": {"allow": True}}, **more}
 
 
 def suspended(tenant: Tenant) -> str:
@@ -290,120 +241,6 @@ def test_pr28_a_destination_has_fifty_targets_at_most(tenant: Tenant) -> None:
     for count, status in ((0, 400), (50, 201), (51, 400)):
         targets = [{"client": f"c{n}"} for n in range(count)]
         assert account(tenant).ask("PUT", "/Destinations/desk", {"targets": targets}).status_code == status
-
-
-# Floods
-
-
-@pytest.fixture(scope="module")
-def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A server in a process of its own, with the limits that a deployment has."""
-    running = World(tmp_path_factory.mktemp("besieged"), refusals_per_second=5.0).spawn()
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
-def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The same without the limit of refusals: each of them is worked through."""
-    running = World(tmp_path_factory.mktemp("trusting")).spawn()
-    yield running
-    running.close()
-
-
-def from_(address: str) -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter()
-    adapter.init_poolmanager(1, 1, source_address=(address, 0))
-    session.mount("http://", adapter)
-    return session
-
-
-def test_pr3_a_thousand_refused_registrations_leave_no_row_and_no_memory(trusting: World) -> None:
-    """Each with another token, endpoint and client, so that nothing of them can be kept as known."""
-    tenant = trusting.tenant()
-    assert tenant.register("alice").status_code == 201
-    url = f"{trusting.settings.presence_base()}/v1/Accounts/{tenant.account}/Clients"
-
-    def refused(start: int) -> set[int]:
-        with requests.Session() as session:
-            return {
-                session.post(
-                    f"{url}/c{n}/Registrations",
-                    json={"endpoint_id": f"e{n}"},
-                    headers={
-                        "Authorization": f"Bearer {signed(tenant, key='w' * 32, grants=grants(f'c{n}'))}"
-                    },
-                    timeout=SECONDS,
-                ).status_code
-                for n in range(start, start + 250)
-            }
-
-    assert refused(0) == {401}  # what a process takes for itself once
-    before, size = dump(tenant), resident(trusting)
-    with ThreadPoolExecutor(4) as pool:
-        assert set().union(*pool.map(refused, range(250, 1250, 250))) == {401}
-    assert dump(tenant) == before
-    assert resident(trusting) - size < 8_000
-
-
-def test_pr4_a_flood_of_refusals_is_told_to_wait_and_disturbs_nobody(besieged: World) -> None:
-    """One address tries tokens; another tenant's device at another address registers, rings and answers meanwhile."""
-    victim, attacked = besieged.tenant(), besieged.tenant()
-    app = victim.app("bob")
-    url = f"{besieged.settings.presence_base()}/v1/Accounts/{attacked.account}/Clients/alice/Registrations"
-
-    def flood(_n: int) -> list[requests.Response]:
-        with from_(ELSEWHERE) as session:
-            return [
-                session.post(
-                    url,
-                    json={"endpoint_id": "e"},
-                    headers={"Authorization": f"Bearer {signed(attacked, key='w' * 32)}"},
-                    timeout=SECONDS,
-                )
-                for _ in range(100)
-            ]
-
-    with ThreadPoolExecutor(4) as pool:
-        flooding = pool.map(flood, range(4))
-        for n in range(20):
-            assert victim.register("carol", note=str(n)).status_code in (200, 201)
-        call = "CA" + uuid4().hex
-        assert victim.ring("bob", call_sid=call).rung
-        assert app.expect("invite")["callsid"] == call
-        answers = [answer for part in flooding for answer in part]
-    codes = [(answer.status_code, answer.json()["code"]) for answer in answers]
-    assert set(codes) == {(401, 20107), (429, 20429)}
-    assert codes.count((401, 20107)) < 100
-    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status_code == 429)
-    assert attacked.endpoints("alice") == []
-    besieged.hang_up_all()
-
-
-def test_pr4_credentials_that_were_good_pass_while_their_address_floods(besieged: World) -> None:
-    """Behind one address with an attacker, whoever was in before stays in."""
-    tenant = besieged.tenant()
-    known = tenant.token("alice")
-    assert tenant.register("alice", token=known).status_code == 201
-    while tenant.register("alice", token=signed(tenant, key="w" * 32)).status_code != 429:
-        pass
-    assert tenant.register("alice", token=known).status_code == 200
-    assert tenant.register("bob", token=tenant.token("bob")).status_code == 429
-
-
-# Sockets
-
-
-def test_a_flood_of_frames_ends_its_own_socket_only(tenant: Tenant) -> None:
-    quiet, loud = tenant.app("alice"), tenant.app("mallory")
-    with suppress(ConnectionClosed):  # it is cut while we still send
-        for _ in range(400):
-            loud.send("dtmf", callsid="CA" + "0" * 32, dtmf="1")
-    assert loud.closed() == 1008
-    call = "CA" + uuid4().hex
-    assert tenant.ring("alice", call_sid=call).rung
-    assert quiet.expect("invite")["callsid"] == call
 
 
 @pytest.mark.parametrize(

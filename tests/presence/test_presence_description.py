@@ -34,8 +34,11 @@ from presence.api.description import document
 from presence.api.description.operations import EVENTS, OPERATIONS, Operation
 from presence.app import create_app
 
-BESIDE_FLASK = {"GET /v1/Accounts/{account_sid}/PresenceStream"}
-"""Served by an ASGI app of its own."""
+BESIDE_FLASK = {
+    "GET /v1/Accounts/{account_sid}/PresenceStream",
+    "GET /v1/Accounts/{account_sid}/Clients/{client}/MessageStream",
+}
+"""Served by ASGI apps of their own."""
 ASKED = [one for group in OPERATIONS.values() for one in group if one.who and one.media != EVENTS]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 FEW, MANY = 2, 60
@@ -120,6 +123,7 @@ class Known:
             "key_sid": self.tenant.key,
             "subscription_sid": self.subscription,
             "call_sid": "CA" + "0" * 32,
+            "message_sid": "SM" + "0" * 32,
             "name": next((name for part, name in names.items() if f"/{part}/" in operation.path), ""),
         }
         return {name: known[name] for name in re.findall(r"\{(\w+)\}", operation.path)}
@@ -131,7 +135,13 @@ class Known:
         return self.owner if kind is Kind.ACCOUNT else service
 
 
-ALL_PERMISSIONS = ["presence:publish", "presence:read:account", "presence:read:detail", "events:subscribe"]
+ALL_PERMISSIONS = [
+    "presence:publish",
+    "presence:read:account",
+    "presence:read:detail",
+    "events:subscribe",
+    "messages:send",
+]
 
 
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])

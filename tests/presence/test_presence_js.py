@@ -150,6 +150,46 @@ def test_pr8_a_token_that_ends_is_asked_for_and_the_watch_goes_on_with_the_new_o
     assert [token for _, token, _ in streams.asked] == ["Bearer old", "Bearer old", "Bearer new"]
 
 
+INBOX = """
+globalThis.setInterval = () => 0;
+const claims = btoa(JSON.stringify({ grants: { identity: 'alice' } }));
+const asked = [];
+const real = globalThis.fetch;
+globalThis.fetch = (url, options = {}) => {
+  if (String(url).includes('MessageStream')) return real(url, options);
+  const path = new URL(url).pathname.split('/').slice(4).join('/'), made = options.method === 'POST';
+  asked.push([options.method, path, options.body ? JSON.parse(options.body) : null]);
+  return Promise.resolve(new Response(made ? '{"sid": "RG1"}' : null, { status: made ? 201 : 204 }));
+};
+const presence = new Presence({ host: given.host, account: 'AC1', token: `a.${claims}.c`, protocol: 'http:' });
+let failed = false;
+const inbox = presence.messages('desk', (message) => {
+  if (message.sid === 'SM2' && !failed) { failed = true; throw new Error('not shown'); }
+  say(message.sid);
+  if (message.sid === 'SM3') setTimeout(() => { presence.close(); setTimeout(() => say(asked), 50); }, 50);
+});
+console.error = () => {};
+"""
+
+
+def test_pr72_a_page_shows_each_message_once_and_acknowledges_what_it_has_shown() -> None:
+    def message(sid: str) -> str:
+        return f"event: message\ndata: {json.dumps({'sid': sid, 'body': 'hi'})}\n\n"
+
+    with Streams(
+        (200, [message("SM1"), message("SM2")], False),
+        (200, [message("SM1"), message("SM2"), message("SM3")], True),
+    ) as streams:
+        *shown, asked = node(INBOX, host=streams.host)
+    assert shown == ["SM1", "SM2", "SM3"]
+    assert streams.asked[0][0] == "/v1/Accounts/AC1/Clients/alice/MessageStream?endpoint_id=desk"
+    acknowledged = [path.split("/")[-2] for _, path, _ in asked if path.endswith("Acknowledgements")]
+    assert acknowledged == ["SM1", "SM1", "SM2", "SM3"]
+    device = {"endpoint_id": "desk", "capabilities": ["sms", "mms"], "ttl": 90}
+    assert asked[0] == ["POST", "Clients/alice/Registrations", device]
+    assert asked[-1] == ["DELETE", "Clients/alice/Registrations/RG1", None]
+
+
 def test_what_is_refused_for_good_ends_the_watch() -> None:
     with Streams((403, [json.dumps({"code": 20403, "message": "no"})], False)) as streams:
         assert node(WATCH, host=streams.host, selection={"prefix": "x"}, until=0) == [["refused"]]

@@ -20,9 +20,10 @@ from foundation.db import Database
 from foundation.keys import Keys
 from migrations import runner
 from presence.access.directory import Directory
+from presence.joining import Accepted
 from presence.models import changes, clients, endpoints
 from presence.registration import Endpoint, StaleVersion
-from presence.store import Accepted, Store
+from presence.store import Store
 from tests.support.racers import Racers, request
 
 RACERS = 100

@@ -10,8 +10,8 @@ from sqlalchemy import event
 
 from presence.definitions.vocabulary import Vocabulary
 from presence.faults import Absent, Conflict, Limited
+from presence.joining import StatusUnknown
 from presence.statuses import BUILT_IN, MOST, StatusKind
-from presence.store import StatusUnknown
 
 LUNCH = StatusKind(name="lunch", available=False, rank=150, voice=False, messages=True)
 CALLS = StatusKind(name="calls-only", available=True, rank=450, voice=True, messages=False)

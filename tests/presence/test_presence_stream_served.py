@@ -13,6 +13,7 @@ from twilio.jwt.access_token.grants import VoiceGrant
 from migrations import runner
 
 ORIGIN = "https://app.example"
+READ = ("presence:read:account", "events:subscribe")
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,6 @@ def test_pages_of_allowed_origins_may_read_it(
         assert ("Authorization" in preflight.headers.get("Access-Control-Allow-Headers", "")) is allowed
     finally:
         node.close()
-
-
-# The whole server
 
 
 def served(tenant: Tenant, token: str, base: str = "", **options: Any) -> requests.Response:

@@ -57,7 +57,16 @@ def any_scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def own_scene(tmp_path: Path) -> Iterator[Scene]:
-    """A deployment of one's own, to break."""
-    for deployment in deployments(tmp_path, answer_grace=1.5):
+def broken(deployment: Deployment) -> Iterator[Scene]:
+    """For what kills processes: afterwards all run again, and every call is over all the same."""
+    try:
+        yield from scenes(deployment)
+    finally:
+        deployment.start(*{"presence", "media", "voice", "router"} - set(deployment.processes))
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[Scene]:
+    """A deployment of one's own, in which nothing else happens."""
+    for deployment in deployments(tmp_path):
         yield from scenes(deployment)

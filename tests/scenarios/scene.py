@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
+import pytest
 from twilio.request_validator import RequestValidator
 
 from callrouter import models
 from callrouter.audio.sources import Tone
+from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
+from callrouter.phone.call import PhoneCall
 from callrouter.phone.phone import Phone
-from callrouter.server import VOICE_PURPOSE
 from callrouter.voice.client import VoiceClient
+from callrouter.voice.settings import VOICE_PURPOSE
 from foundation.settings import address
 from tests.support.deployment import PATIENCE, Deployment
 from tests.support.origin import Answer, Origin, Received, Script, reply
@@ -26,7 +29,28 @@ EVENTS = "statusCallbackEvent='initiated ringing answered completed'"
 
 
 async def within(seconds: float, what: Awaitable[T]) -> T:
+    """For a bound that the test is about; see `soon`."""
     return await asyncio.wait_for(what, seconds)
+
+
+async def soon(what: Awaitable[T]) -> T:
+    """For what must happen, however busy the machine is."""
+    return await within(PATIENCE, what)
+
+
+async def until_hears(side: SimulatedCall | PhoneCall, hz: float) -> None:
+    """The two sides are joined some moments after an answer, which busy machines make longer."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(TimeoutError):  # no audio yet
+                if await side.heard(0.2) == pytest.approx(hz, abs=20):
+                    return
+
+
+async def until_silent(side: SimulatedCall) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while await side.heard(0.3) is not None:
+            pass
 
 
 class App:

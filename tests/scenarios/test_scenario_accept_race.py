@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from scene import CALLER, Scene, within
+from scene import CALLER, Scene, soon
 
 from callrouter import models
 from callrouter.phone.call import PhoneCall
@@ -39,7 +39,7 @@ async def _rounds(scene: Scene, rounds: int) -> Counter[str]:
         sdp = ""
         for _ in range(0, rounds, AT_ONCE):
             calls = await asyncio.gather(*(carrier.call(CALLER, number) for _ in range(AT_ONCE)))
-            ringing = [await within(20, phone.incoming()) for _ in calls]
+            ringing = [await soon(phone.incoming()) for _ in calls]
             sdp = sdp or await ringing[0].media.answer(ringing[0]._offer)
             for each in ringing:
                 answers = await racers.race(_accepts(scene, each, sdp))

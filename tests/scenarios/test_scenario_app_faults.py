@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from scene import CALLER, App, Scene, within
+from scene import CALLER, App, Scene, soon, within
 
 from tests.support.deployment import deployments
 from tests.support.origin import CLOSE, HANG, RESET, Answer, Received, Script, drip, endless, redirect, reply
@@ -54,7 +54,7 @@ async def test_fallback_takes_over(scene: Scene, fault: str) -> None:
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
         form = await scene.form("/fallback")
-        assert (await within(5, call.ended)).cause == "busy"
+        assert (await soon(call.ended)).cause == "busy"
         await scene.over()
     assert form["ErrorCode"] == code
     assert form["ErrorUrl"].startswith(scene.app.url("/voice"))
@@ -78,7 +78,7 @@ async def test_broken_fallbacks_end_each_call_once(scene: Scene) -> None:
         )
     async with scene.carrier() as carrier:
         calls = await asyncio.gather(*(carrier.call(CALLER, number) for number in numbers.values()))
-        await within(10, asyncio.gather(*(call.ended for call in calls)))
+        await soon(asyncio.gather(*(call.ended for call in calls)))
         await scene.over()
     assert set(scene.statuses().values()) == {"failed"}
     assert set(scene.causes().values()) == {"application-error"}
@@ -100,7 +100,7 @@ async def test_app_that_is_not_there(scene: Scene) -> None:
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
         form = await scene.form("/fallback")
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert form["ErrorUrl"] == f"http://127.0.0.1:{port}/voice"
     assert scene.codes() == [form["ErrorCode"]] == ["11202"]
@@ -138,7 +138,7 @@ async def test_unknown_attribute_is_a_warning_and_the_call_goes_on(scene: Scene)
     number = scene.number("<Response><Dial timeout='soon'><Client>nobody</Client></Dial><Reject/></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.codes() == ["13212"]
 
@@ -150,7 +150,7 @@ async def test_cookies_come_back_within_the_call(scene: Scene) -> None:
     number = scene.number(reply(200, body, "Set-Cookie: basket=7; Path=/"))
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     second = next(request for request in scene.app.received if request.path == "/second")
     assert second.headers["cookie"] == "basket=7"
@@ -161,18 +161,18 @@ async def test_hanging_app_of_one_account_delays_no_other(scene: Scene) -> None:
     slow = Scene(scene.deployment, app := App())
     try:
         slow.app.answers["/voice"] = [HANG]
-        hanging = [slow.tenant.number(slow.app.url("/voice#tt=3000")) for _ in range(40)]
+        hanging = [slow.tenant.number(slow.app.url("/voice#tt=5000")) for _ in range(40)]
         number = scene.number("<Response><Reject/></Response>")
         async with scene.carrier() as carrier:
             calls = await asyncio.gather(*(carrier.call(CALLER, each) for each in hanging))
             began = time.monotonic()
             quick = await carrier.call(CALLER, number)
-            await within(5, quick.ended)
+            await soon(quick.ended)
             took = time.monotonic() - began
             assert not any(call.ended.done() for call in calls)
-            await within(20, asyncio.gather(*(call.ended for call in calls)))
+            await soon(asyncio.gather(*(call.ended for call in calls)))
             await slow.over()
-        assert took < 2
+        assert took < 4
         await slow.settled()
     finally:
         app.close()
@@ -188,7 +188,7 @@ async def test_status_callback_that_hangs_delays_no_verb(scene: Scene) -> None:
     async with scene.carrier() as carrier:
         began = time.monotonic()
         call = await carrier.call(CALLER, number)
-        await within(5, call.ended)
+        await soon(call.ended)
         assert time.monotonic() - began < 1.4
         await scene.over()
     scene.app.answers["/status/hangs"] = reply(204)
@@ -231,7 +231,7 @@ def test_private_address_is_refused_without_an_allow_list(tmp_path_factory: pyte
             async def call(scene: Scene = scene, number: str = number) -> None:
                 async with scene.carrier() as carrier:
                     call = await carrier.call(CALLER, number)
-                    await within(5, call.ended)
+                    await soon(call.ended)
                     await scene.over()
 
             asyncio.run(call())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, EVENTS, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, EVENTS, Scene, soon, until_hears
 
 from callrouter import models
 from callrouter.audio.sources import Tone
@@ -98,9 +98,10 @@ async def test_duplicates_and_disorder_change_nothing(scene: Scene, faults: Faul
     async with scene.carrier(script=script) as carrier:
         carrier.faults = faults
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        callee = await within(5, carrier.dialled())
+        callee = await soon(carrier.dialled())
         await scene.until(lambda: scene.statuses().get(CALLEE) == "in-progress", "the callee took it")
-        assert await asyncio.gather(callee.heard(0.5), call.heard(0.5)) == [CALLER_HZ, CALLEE_HZ]
+        await until_hears(callee, CALLER_HZ)
+        await until_hears(call, CALLEE_HZ)
         await callee.hangup()
         assert (await scene.form("/done"))["DialCallStatus"] == "completed"
         await scene.over()
@@ -119,7 +120,7 @@ async def test_repeated_call_is_the_same_call(scene: Scene) -> None:
         assert (repeated.status, repeated.answer["call_sid"]) == (200, first.call_sid)
         many = await asyncio.gather(*(carrier.replay(carrier.sent[0]) for _ in range(20)))
         assert {sent.answer["call_sid"] for sent in many} == {first.call_sid}
-        await within(10, first.ended)
+        await soon(first.ended)
         await scene.over()
         late = await carrier.replay(carrier.sent[0])
         assert (late.status, late.answer["call_sid"]) == (200, first.call_sid)
@@ -130,8 +131,8 @@ async def test_replayed_events_of_a_call_that_is_over_change_nothing(scene: Scen
     number = await _dial(scene)
     async with scene.carrier(script=DialScript(answer_after=0.1)) as carrier:
         await carrier.call(CALLER, number)
-        callee = await within(5, carrier.dialled())
-        await within(5, callee.answered)
+        callee = await soon(carrier.dialled())
+        await soon(callee.answered)
         await callee.hangup()
         await scene.over()
         before = scene.statuses(), len(scene.app.received)
@@ -286,8 +287,8 @@ async def test_carrier_that_accepts_and_says_nothing(scene: Scene) -> None:
     number = await _dial(scene)
     async with scene.carrier(script=DialScript(outcome=Outcome.MUTE)) as carrier:
         await carrier.call(CALLER, number)
-        callee = await within(5, carrier.dialled())
-        ending = await within(15, callee.ended)
+        callee = await soon(carrier.dialled())
+        ending = await soon(callee.ended)
         assert (ending.by, ending.cause) == ("router", Cause.CANCELED)
         assert (await scene.form("/done"))["DialCallStatus"] == "no-answer"
         await scene.over()
@@ -317,7 +318,7 @@ async def test_carrier_that_is_down_when_it_shall_dial(scene: Scene) -> None:
     async with scene.phone("alice", app=app) as alice:
         call = await alice.call({})
         await scene.form("/done")
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.app.forms("/done")[0]["DialCallStatus"] == "failed"
     assert scene.codes() == ["12400"]
@@ -330,14 +331,14 @@ async def test_failed_leg_that_answers_later_stays_failed(scene: Scene) -> None:
     number = scene.number(f"<Response><Dial action='/done'>{CALLEE}</Dial></Response>")
     async with scene.carrier(script=DialScript(outcome=Outcome.MUTE)) as carrier:
         call = await carrier.call(CALLER, number)
-        callee = await within(5, carrier.dialled())
+        callee = await soon(carrier.dialled())
         path = f"/calls/{callee.id}/events"
         failed = json.dumps({"event_id": "1", "type": "failed", "cause": "busy"}).encode()
         assert (await _post(carrier, path, failed)).answer == {"status": "busy"}
         await scene.form("/done")
         answered = json.dumps({"event_id": "2", "type": "answered", "sdp": SDP}).encode()
         assert (await _post(carrier, path, answered)).answer == {"status": "busy"}
-        assert (await within(5, callee.ended)).by == "router"
+        assert (await soon(callee.ended)).by == "router"
         await call.hangup()
         await scene.over()
     assert scene.statuses() == {number: "completed", CALLEE: "busy"}

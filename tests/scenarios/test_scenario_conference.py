@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scene import Scene, within
-from test_scenario_sound import sound, until_hears
+from scene import Scene, soon, until_hears, until_silent
+from test_scenario_sound import sound
 
 from callrouter import models
 from callrouter.audio.sources import Tone
@@ -33,7 +33,7 @@ def room(scene: Scene, attributes: str = "", *, dial: str = "") -> str:
 
 async def call(carrier: SimulatedCarrier, caller: str, number: str) -> SimulatedCall:
     made = await carrier.call(caller, number, source=Tone(hz=HZ[caller]))
-    await within(5, made.answered)
+    await soon(made.answered)
     return made
 
 
@@ -120,12 +120,6 @@ async def test_rest_mutes_holds_and_puts_out(scene: Scene) -> None:
     nobody_is_left(scene)
 
 
-async def until_silent(one: SimulatedCall) -> None:
-    async with asyncio.timeout(10):
-        while await one.heard(0.2) is not None:
-            pass
-
-
 async def test_who_ends_it_on_exit_sends_everybody_on(scene: Scene) -> None:
     number = room(scene, "endConferenceOnExit='true'")
     async with scene.carrier() as carrier:
@@ -153,13 +147,13 @@ async def test_rest_brings_a_participant_in(scene: Scene) -> None:
             lambda: client.conferences("team").participants.create(from_=number, to=CARLA, label="carla")
         )
         assert (made.label, made.status) == ("carla", "queued")
-        carla = await within(5, carrier.dialled())
+        carla = await soon(carrier.dialled())
         await until_hears(ann, HZ[CARLA])
         await until_hears(carla, HZ[ANN])
         fetched = await rest(client.conferences(made.conference_sid).participants("carla").fetch)
         assert (fetched.status, fetched.call_sid) == ("connected", carla.call_sid)
         await rest(client.conferences(made.conference_sid).participants("carla").delete)
-        await within(5, carla.ended)
+        await soon(carla.ended)
         await ann.hangup()
         await scene.over()
     nobody_is_left(scene)
@@ -171,7 +165,7 @@ async def test_guest_who_does_not_answer_is_no_participant_any_more(scene: Scene
         made = await rest(
             lambda: scene.tenant.rest.conferences("team").participants.create(from_=number, to=CARLA)
         )
-        await within(5, carrier.dialled())
+        await soon(carrier.dialled())
         await scene.over()
     assert made.status == "queued"
     nobody_is_left(scene)
@@ -213,9 +207,9 @@ async def test_conference_is_recorded_from_its_start(scene: Scene) -> None:
     assert [one.sid for one in listed] == [told["RecordingSid"]]
 
 
-async def test_router_that_is_killed_goes_on_with_the_conference(own_scene: Scene) -> None:
+async def test_router_that_is_killed_goes_on_with_the_conference(broken: Scene) -> None:
     """F16: participants stay in through a SIGKILL, and leave when they hang up after it."""
-    scene = own_scene
+    scene = broken
     number = room(scene)
     async with scene.carrier() as carrier:
         ann, bob = await call(carrier, ANN, number), await call(carrier, BOB, number)

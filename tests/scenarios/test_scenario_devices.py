@@ -2,7 +2,7 @@
 
 import asyncio
 
-from scene import CALLER, CALLER_HZ, Scene, within
+from scene import CALLER, CALLER_HZ, Scene, soon, until_hears
 
 from callrouter.audio.sources import Tone
 
@@ -12,13 +12,13 @@ async def test_first_device_that_answers_wins_and_the_other_is_cancelled(scene: 
     number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as one, scene.phone("alice") as two:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        first, second = await within(5, asyncio.gather(one.incoming(), two.incoming()))
+        first, second = await soon(asyncio.gather(one.incoming(), two.incoming()))
         assert first.parameters["CallSid"] == second.parameters["CallSid"]
         await second.answer()
-        assert (await within(5, first.ended)).how == "cancel"
-        assert await second.heard(0.3) == CALLER_HZ
+        assert (await soon(first.ended)).how == "cancel"
+        await until_hears(second, CALLER_HZ)
         await call.hangup()
-        await within(5, second.ended)
+        await soon(second.ended)
         await scene.over()
     assert scene.statuses() == {number: "completed", "client:alice": "completed"}
 
@@ -27,10 +27,10 @@ async def test_one_device_declines_and_the_other_still_rings(scene: Scene) -> No
     number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as one, scene.phone("alice") as two:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        first, second = await within(5, asyncio.gather(one.incoming(), two.incoming()))
+        first, second = await soon(asyncio.gather(one.incoming(), two.incoming()))
         await first.reject()
         await second.answer()
-        assert await second.heard(0.3) == CALLER_HZ
+        await until_hears(second, CALLER_HZ)
         await call.hangup()
         await scene.over()
     assert scene.statuses()["client:alice"] == "completed"
@@ -42,7 +42,7 @@ async def test_both_devices_decline_and_the_dial_is_busy(scene: Scene) -> None:
     number = scene.number(f"<Response><Dial action='/done'>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as one, scene.phone("alice") as two:
         await carrier.call(CALLER, number)
-        first, second = await within(5, asyncio.gather(one.incoming(), two.incoming()))
+        first, second = await soon(asyncio.gather(one.incoming(), two.incoming()))
         await first.reject()
         await second.reject()
         done = await scene.form("/done")
@@ -58,9 +58,9 @@ async def test_caller_hangs_up_while_it_rings(scene: Scene) -> None:
     number = scene.number(f"<Response><Dial action='/done'>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as one, scene.phone("alice") as two:
         call = await carrier.call(CALLER, number)
-        both = await within(5, asyncio.gather(one.incoming(), two.incoming()))
+        both = await soon(asyncio.gather(one.incoming(), two.incoming()))
         await call.hangup()
-        assert [(await within(5, ringing.ended)).how for ringing in both] == ["cancel", "cancel"]
+        assert [(await soon(ringing.ended)).how for ringing in both] == ["cancel", "cancel"]
         done = await scene.form("/done")
         await scene.over()
     assert (done["DialCallStatus"], done["CallStatus"]) == ("canceled", "completed")
@@ -75,8 +75,8 @@ async def test_ring_timeout_is_no_answer_and_stops_the_ringing(scene: Scene) -> 
     )
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
-        assert (await within(12, ringing.ended)).how == "cancel"
+        ringing = await soon(phone.incoming())
+        assert (await soon(ringing.ended)).how == "cancel"
         assert (await scene.form("/done"))["DialCallStatus"] == "no-answer"
         await scene.over()
     await scene.form("/status/alice", 2)
@@ -87,7 +87,7 @@ async def test_message_in_a_call_is_acknowledged_and_changes_nothing(scene: Scen
     number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
         await scene.until(lambda: scene.statuses()["client:alice"] == "in-progress", "alice took it")
         await ringing.press("12#")
@@ -102,7 +102,7 @@ async def test_registered_token_of_another_account_is_never_rung(scene: Scene) -
     number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, other.phone("alice") as stranger:
         call = await carrier.call(CALLER, number)
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
         assert stranger.calls == []
     assert scene.statuses()["client:alice"] == "no-answer"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, soon, until_hears, until_silent
 from stream_app import Session, stream_app
-from test_scenario_sound import sound, until_hears
+from test_scenario_sound import sound
 
 from callrouter import models
 from callrouter.audio.ear import dominant_hz
@@ -52,12 +52,6 @@ async def has(scene: Scene, session: Session, track: str, hz: float) -> None:
     )
 
 
-async def until_silent(call: SimulatedCall) -> None:
-    async with asyncio.timeout(10):
-        while await call.heard(0.3) is not None:
-            pass
-
-
 async def stored(scene: Scene, sid: str) -> Any:
     """The samples of a recording once it is complete, a column for each channel."""
     await scene.until(
@@ -92,7 +86,7 @@ async def test_recording_and_stream_go_on_while_the_call_is_sent_from_document_t
     plays(scene, "/second", SECOND_HZ)
     async with stream_app() as app, scene.carrier() as carrier, scene.phone("alice") as alice:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        ringing = await within(5, alice.incoming())
+        ringing = await soon(alice.incoming())
         await ringing.answer()
         await until_hears(call, CALLEE_HZ)
         mine = scene.tenant.rest.calls(call.call_sid)
@@ -114,7 +108,7 @@ async def test_recording_and_stream_go_on_while_the_call_is_sent_from_document_t
         await has(scene, session, "outbound", CALLEE_HZ)
 
         await update(scene, call.call_sid, twiml=first)
-        assert (await within(5, ringing.ended)).how == "hangup"
+        assert (await soon(ringing.ended)).how == "hangup"
         await until_hears(call, FIRST_HZ)
         await has(scene, session, "outbound", FIRST_HZ)
 
@@ -128,8 +122,8 @@ async def test_recording_and_stream_go_on_while_the_call_is_sent_from_document_t
         await call.heard(0.7)
 
         assert (await update(scene, call.call_sid, status="completed")).status == "completed"
-        assert (await within(5, call.ended)).by == "router"
-        await within(5, session.over.wait())
+        assert (await soon(call.ended)).by == "router"
+        await soon(session.over.wait())
         await scene.form("/status/recording")
         await scene.form("/status/stream", 1)
         channels = await stored(scene, made.sid)
@@ -156,7 +150,7 @@ async def test_dialled_child_is_recorded_streamed_and_sent_on_alone(scene: Scene
     script = DialScript(answer_after=0.1, source=Tone(hz=FRIEND_HZ))
     async with stream_app() as app, scene.carrier(script=script) as carrier:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        friend = await within(5, carrier.dialled())
+        friend = await soon(carrier.dialled())
         await until_hears(call, FRIEND_HZ)
         child = scene.tenant.rest.calls(friend.call_sid)
         made = await rest(lambda: child.recordings.create(recording_channels="dual"))
@@ -172,15 +166,15 @@ async def test_dialled_child_is_recorded_streamed_and_sent_on_alone(scene: Scene
         await until_hears(call, FIRST_HZ)  # the parent's action
         await has(scene, session, "outbound", SECOND_HZ)
         await update(scene, call.call_sid, status="completed")
-        assert (await within(5, call.ended)).by == "router"
+        assert (await soon(call.ended)).by == "router"
         await until_hears(friend, SECOND_HZ)  # who was sent on is a call of its own now
         await rest(lambda: child.streams("tap").update(status="stopped"))
-        await within(5, session.over.wait())
+        await soon(session.over.wait())
         await rest(lambda: child.recordings(made.sid).update(status="stopped"))
         channels = await stored(scene, made.sid)
         assert not friend.ended.done()
         await update(scene, friend.call_sid, status="completed")
-        assert (await within(5, friend.ended)).by == "router"
+        assert (await soon(friend.ended)).by == "router"
         await scene.over()
     assert story(channels[:, 0]) == [FRIEND_HZ]
     assert story(channels[:, 1]) == [CALLER_HZ, SECOND_HZ]
@@ -201,7 +195,7 @@ async def test_both_sides_of_a_dial_go_into_a_conference_and_a_third_joins(scene
     script = DialScript(answer_after=0.1, source=Tone(hz=FRIEND_HZ))
     async with scene.carrier(script=script) as carrier, scene.phone("alice") as alice:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        friend = await within(5, carrier.dialled())
+        friend = await soon(carrier.dialled())
         await until_hears(call, FRIEND_HZ)
         scene.app.answers["/child"] = (
             f"<Response><Dial><Conference {WAIT}>team</Conference></Dial></Response>"
@@ -217,7 +211,7 @@ async def test_both_sides_of_a_dial_go_into_a_conference_and_a_third_joins(scene
         await until_hears(call, SECOND_HZ)
         await until_silent(friend)
         await rest(lambda: people.create(from_=number, to="client:alice", label="alice"))
-        ringing = await within(5, alice.incoming())
+        ringing = await soon(alice.incoming())
         await ringing.answer()
         await until_hears(friend, CALLEE_HZ)
         await rest(lambda: people(friend.call_sid).update(muted=True))
@@ -229,15 +223,15 @@ async def test_both_sides_of_a_dial_go_into_a_conference_and_a_third_joins(scene
         await until_hears(call, FRIEND_HZ)
 
         await update(scene, friend.call_sid, status="completed")
-        assert (await within(5, friend.ended)).by == "router"
+        assert (await soon(friend.ended)).by == "router"
         await until_silent(call)
         assert {one.call_sid for one in await rest(people.list)} == {
             call.call_sid,
             ringing.parameters["CallSid"],
         }
         await update(scene, call.call_sid, status="completed")  # it ends the conference on its exit
-        assert (await within(5, call.ended)).by == "router"
-        assert (await within(5, ringing.ended)).how == "hangup"
+        assert (await soon(call.ended)).by == "router"
+        assert (await soon(ringing.ended)).how == "hangup"
         await scene.over()
     ended = await rest(conference.fetch)
     assert (ended.status, ended.reason_conference_ended) == (
@@ -271,7 +265,7 @@ async def test_either_side_of_a_queue_s_talk_is_sent_on(scene: Scene, who: str) 
         await until_hears(other, FIRST_HZ)
         for one in (call, agent):
             await update(scene, one.call_sid, status="completed")
-            assert (await within(5, one.ended)).by == "router"
+            assert (await soon(one.ended)).by == "router"
         await scene.over()
     left = [form["QueueResult"] for form in scene.app.forms("/left")]
     assert left == (["redirected-from-bridged"] if who == "caller" else ["bridged"])
@@ -313,10 +307,10 @@ async def busy(scene: Scene, doing: str) -> AsyncIterator[SimulatedCall]:
             f"<Response>{BUSY[doing].format(stream=app.url(), application=target)}</Response>"
         )
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        await within(5, call.answered)
+        await soon(call.answered)
         await scene.until(lambda: scene.statuses()[number] == "in-progress", "the router knows that too")
         if doing == "dials":
-            await within(5, alice.incoming())
+            await soon(alice.incoming())
         elif doing == "talks in a stream":
             await app.session()
         elif doing.startswith("waits in") or doing == "pauses":
@@ -325,7 +319,7 @@ async def busy(scene: Scene, doing: str) -> AsyncIterator[SimulatedCall]:
             await until_silent(call)
         yield call
         assert (await update(scene, call.call_sid, status="completed")).status == "completed"
-        assert (await within(5, call.ended)).by == "router"
+        assert (await soon(call.ended)).by == "router"
         await scene.over()
     await scene.form("/status/parent")
     assert scene.callbacks("/status/parent") == ["completed"]
@@ -367,7 +361,7 @@ async def test_fallback_callback_and_time_limit_are_changed_while_it_runs(scene:
         assert scene.app.forms("/second")[0]["ErrorUrl"] == broken
         await update(scene, call.call_sid, status_callback=scene.app.url("/status/other"), time_limit=3)
         await until_hears(call, SECOND_HZ)  # it goes on
-        assert (await within(10, call.ended)).by == "router"
+        assert (await soon(call.ended)).by == "router"
         await scene.form("/status/other")
         await scene.over()
     assert scene.callbacks("/status/other") == ["completed"]

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from scene import Scene, within
-from test_scenario_sound import sound, until_hears
+from scene import Scene, soon, until_hears
+from test_scenario_sound import sound
 
 from callrouter import models
 from callrouter.audio.sources import Tone
@@ -39,7 +39,7 @@ class Desk:
     async def call(self, carrier: SimulatedCarrier, who: str) -> SimulatedCall:
         number = self.agents if who == AGENT else self.callers
         made = await carrier.call(who, number, source=Tone(hz=HZ[who]))
-        await within(5, made.answered)
+        await soon(made.answered)
         return made
 
     def nobody_is_left(self) -> None:
@@ -175,9 +175,9 @@ async def test_leave_in_the_wait_document_takes_the_caller_out(scene: Scene) -> 
     desk.nobody_is_left()
 
 
-async def test_router_that_is_killed_goes_on_with_the_queue(own_scene: Scene) -> None:
+async def test_router_that_is_killed_goes_on_with_the_queue(broken: Scene) -> None:
     """F16: who waited waits after a SIGKILL, is taken, and leaves nothing behind."""
-    scene = own_scene
+    scene = broken
     desk = Desk(scene)
     async with scene.carrier() as carrier:
         ann = await desk.call(carrier, ANN)

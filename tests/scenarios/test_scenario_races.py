@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 import requests
-from scene import CALLER, Scene, within
+from scene import CALLER, Scene, soon
 
 from callrouter import models
 from callrouter.phone.call import CallOver, PhoneCall
@@ -64,7 +64,7 @@ async def test_two_devices_answer_in_the_same_moment(scene: Scene) -> None:
         sdp = ""
         for _ in range(10):
             calls = await asyncio.gather(*(carrier.call(CALLER, number) for _ in range(10)))
-            ringing = [await within(10, phone.incoming()) for _ in calls]
+            ringing = [await soon(phone.incoming()) for _ in calls]
             sdp = sdp or await ringing[0].media.answer(ringing[0]._offer)
             results = await asyncio.gather(
                 *(events.accept(each, device, sdp) for each in ringing for device in ("one", "two"))
@@ -84,7 +84,7 @@ async def test_ring_token_is_for_its_call_only(scene: Scene) -> None:
     events = ClientEvents(scene)
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         keys = scene.deployment.keys
         foreign = keys.sign("ring", {"call": "CA" + "0" * 32, "account": scene.tenant.sid})
         other_purpose = keys.sign(
@@ -122,10 +122,10 @@ async def test_answer_and_hangup_of_the_caller_in_the_same_moment(scene: Scene) 
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         for _ in range(12):
             call = await carrier.call(CALLER, number)
-            ringing = await within(5, phone.incoming())
+            ringing = await soon(phone.incoming())
             outcome = await asyncio.gather(ringing.answer(), call.hangup(), return_exceptions=True)
             assert all(each is None or isinstance(each, CallOver) for each in outcome)
-            assert (await within(5, ringing.ended)).by == "server"
+            assert (await soon(ringing.ended)).by == "server"
         await scene.over()
     ends = {row.status for row in scene.rows(models.Call) if row.leg}
     assert ends <= {"completed", "canceled"}

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, soon, until_hears
 from twilio.base.exceptions import TwilioRestException
 
 from callrouter import models
 from callrouter.audio.ear import dominant_hz
 from callrouter.audio.sources import Tone
-from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.script import DialScript
 from tests.support.sound import served, tone
 
@@ -29,12 +28,6 @@ def tune(scene: Scene) -> None:
 
 async def rest(work: Any) -> Any:
     return await asyncio.to_thread(work)
-
-
-async def until_hears(call: SimulatedCall, hz: float) -> None:
-    async with asyncio.timeout(10):
-        while await call.heard(0.2) != pytest.approx(hz, abs=20):
-            pass
 
 
 async def stored(scene: Scene, sid: str) -> Any:
@@ -117,7 +110,7 @@ async def test_a_recording_goes_on_while_the_call_is_bridged_and_ends_with_it(sc
     async with scene.carrier() as carrier, scene.phone("alice") as alice:
         number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        ringing = await within(10, alice.incoming())
+        ringing = await soon(alice.incoming())
         await ringing.answer()
         await until_hears(call, CALLEE_HZ)
         recordings = scene.tenant.rest.calls(call.call_sid).recordings
@@ -147,7 +140,7 @@ async def test_a_placed_call_is_recorded_and_its_last_callback_tells_of_it(scene
                 status_callback=scene.app.url("/status/call"),
             )
         )
-        call = await within(10, carrier.dialled())
+        call = await soon(carrier.dialled())
         await until_hears(call, TUNE_HZ)
         await call.heard(2.0)
         await call.hangup()
@@ -176,14 +169,14 @@ async def test_a_dial_is_recorded_from_its_answer_with_both_sides_apart(scene: S
             f"recordingStatusCallback='/status/recording'>{scene.client('alice')}</Dial></Response>"
         )
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        ringing = await within(10, alice.incoming())
+        ringing = await soon(alice.incoming())
         await ringing.answer()
         await until_hears(call, CALLEE_HZ)
         await ringing.heard(2.0)
         await ringing.hangup()
         done = await scene.form("/done")
         told = await scene.form("/status/recording")
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert (told["RecordingSource"], told["RecordingChannels"], told["CallSid"]) == (
         "DialVerb",
@@ -252,9 +245,9 @@ async def test_what_is_deleted_while_it_is_recorded_is_nowhere(any_scene: Scene)
     assert kept == []
 
 
-async def test_recordings_survive_a_router_that_is_killed(own_scene: Scene) -> None:
+async def test_recordings_survive_a_router_that_is_killed(broken: Scene) -> None:
     """The voice node goes on, and the router that comes back hears of the end."""
-    scene = own_scene
+    scene = broken
     tune(scene)
     number = scene.number(LOOP)
     async with scene.carrier() as carrier:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from scene import CALLER, Scene, within
+from scene import CALLER, Scene, soon
 
 
 def _open_files(pid: int) -> set[str]:
@@ -16,11 +16,11 @@ async def test_router_opens_no_presence_table(scene: Scene) -> None:
     number = scene.number(f"<Response><Dial>{scene.client('alice')}</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         files = _open_files(scene.deployment.processes["router"].pid)
         presence_files = _open_files(scene.deployment.processes["presence"].pid)
         await ringing.reject()
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert any("router.sqlite3" in file for file in files)
     assert any("presence.sqlite3" in file for file in presence_files)

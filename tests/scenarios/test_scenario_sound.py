@@ -8,11 +8,10 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import requests
-from scene import CALLER, CALLER_HZ, Scene, within
+from scene import CALLER, CALLER_HZ, PATIENCE, Scene, soon, until_hears
 
 from callrouter.audio.ear import dominant_hz
 from callrouter.audio.sources import Tone
-from callrouter.carriers.simulator.call import SimulatedCall
 from tests.support.extras import needs
 from tests.support.origin import reply
 from tests.support.sound import served, tone
@@ -24,12 +23,6 @@ def sound(scene: Scene, path: str, hz: float, seconds: float) -> str:
     return scene.app.url(path)
 
 
-async def until_hears(call: SimulatedCall, hz: float) -> None:
-    async with asyncio.timeout(10):
-        while await call.heard(0.2) != pytest.approx(hz, abs=20):
-            pass
-
-
 async def test_play_is_heard_and_the_next_verb_follows(scene: Scene) -> None:
     """MD-3: a file of another format and rate, by a relative URL, as often as `loop` says."""
     sound(scene, "/hello.wav", 700, 0.5)
@@ -37,7 +30,7 @@ async def test_play_is_heard_and_the_next_verb_follows(scene: Scene) -> None:
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
         await until_hears(call, 700)
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.statuses() == {number: "completed"}
     assert scene.codes() == []
@@ -49,10 +42,10 @@ async def test_say_is_heard(scene: Scene) -> None:
     number = scene.number("<Response><Say>Please hold the line, somebody will be with you.</Say></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await call.heard(0.3) is None:
                 pass
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.codes() == []
 
@@ -73,7 +66,7 @@ async def test_marked_up_speech_is_heard(scene: Scene) -> None:
         with suppress(TimeoutError):  # once it is over, nothing comes any more
             while not call.ended.done():
                 heard.append(await call.heard(0.2) is not None)
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     words = "".join("x" if spoken else "." for spoken in heard).strip(".")
     assert ".......x" in words, f"no pause of two seconds within the speech: {words}"
@@ -87,7 +80,7 @@ async def test_file_that_is_not_there_is_noted_and_the_call_goes_on(scene: Scene
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
         await until_hears(call, 900)
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.codes() == ["11200"]
 
@@ -104,7 +97,7 @@ async def test_gather_stops_its_prompt_at_the_first_key(scene: Scene) -> None:
         await until_hears(call, 700)
         await call.press("42#")
         form = await scene.form("/chosen")
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert form["Digits"] == "42"
     assert form["CallStatus"] == "in-progress"
@@ -114,7 +107,7 @@ async def test_gather_without_keys_goes_on(scene: Scene) -> None:
     number = scene.number("<Response><Gather action='/chosen' timeout='1'/><Hangup/></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.app.forms("/chosen") == []
     assert scene.statuses() == {number: "completed"}
@@ -134,7 +127,7 @@ async def test_record_keeps_what_the_caller_says(scene: Scene) -> None:
         await call.press("#")
         form = await scene.form("/recorded")
         told = [await scene.form("/status/recording", number) for number in range(2)]
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert form["Digits"] == "#"
     assert [one["RecordingStatus"] for one in told] == ["in-progress", "completed"]

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, soon, until_hears
 from stream_app import Session, stream_app
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
@@ -33,11 +33,11 @@ async def test_a_stream_carries_both_sides_of_a_bridged_call(scene: Scene) -> No
         )
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
         session = await app.session()
-        await (await within(10, alice.incoming())).answer()
+        await (await soon(alice.incoming())).answer()
         await until_heard(scene, session, "inbound", CALLER_HZ)
         await until_heard(scene, session, "outbound", CALLEE_HZ)
         await call.hangup()
-        await within(5, session.over.wait())
+        await soon(session.over.wait())
         await scene.over()
     signature = session.headers["X-Twilio-Signature"]
     assert RequestValidator(scene.tenant.auth_token).validate(app.url(), {}, signature)
@@ -61,16 +61,14 @@ async def test_an_app_talks_with_the_caller_and_then_the_document_goes_on(scene:
         )
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
         session = await app.session()
-        async with asyncio.timeout(10):
-            while await call.heard(0.4) != pytest.approx(CALLER_HZ, abs=20):
-                pass
+        await until_hears(call, CALLER_HZ)
         await call.press("5")
         await scene.until(lambda: session.of("dtmf"), "the app hears the key")
         assert session.of("dtmf")[0]["dtmf"]["digit"] == "5"
         assert scene.app.forms("/after") == []
         await session.socket.close()
         form = await scene.form("/after")
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert form["CallSid"] == call.call_sid
     assert scene.codes() == []
@@ -87,7 +85,7 @@ async def test_a_socket_that_is_refused_is_noted_and_the_document_goes_on(
             f"<Response><Connect><Stream url='{url}' statusCallback='/status/stream'/></Connect><Hangup/></Response>"
         )
         call = await carrier.call(CALLER, number)
-        await within(15, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.codes() == [code]
     assert events(scene) == ["stream-error"]
@@ -100,7 +98,7 @@ async def test_rest_starts_and_stops_a_stream_while_the_document_plays(scene: Sc
     calls = scene.tenant.rest.calls
     async with stream_app() as app, scene.carrier() as carrier:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        await call.answered
+        await until_hears(call, 700)  # so the router knows, too, that it is in progress
         streams = calls(call.call_sid).streams
         made = await asyncio.to_thread(
             lambda: streams.create(
@@ -120,7 +118,7 @@ async def test_rest_starts_and_stops_a_stream_while_the_document_plays(scene: Sc
             await asyncio.to_thread(lambda: streams.create(url=app.url(), name="tap"))
         assert twice.value.code == 20001
         assert (await asyncio.to_thread(lambda: streams("tap").update(status="stopped"))).status == "stopped"
-        await within(5, session.over.wait())
+        await soon(session.over.wait())
         await scene.form("/status/stream", 1)
         assert not call.ended.done()
         await call.hangup()
@@ -136,7 +134,7 @@ async def test_stop_ends_a_stream_by_its_name(scene: Scene) -> None:
         )
         call = await carrier.call(CALLER, number)
         session = await app.session()
-        await within(10, session.over.wait())
+        await soon(session.over.wait())
         assert not call.ended.done()
         await call.hangup()
         await scene.over()
@@ -146,9 +144,7 @@ async def test_an_echo_is_heard(scene: Scene) -> None:
     number = scene.number("<Response><Echo/></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        async with asyncio.timeout(10):
-            while await call.heard(0.4) != pytest.approx(CALLER_HZ, abs=20):
-                pass
+        await until_hears(call, CALLER_HZ)
         await call.hangup()
         await scene.over()
 
@@ -167,9 +163,7 @@ async def test_an_application_is_dialled_and_hears_its_caller(scene: Scene) -> N
     )
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        async with asyncio.timeout(10):
-            while await call.heard(0.4) != pytest.approx(700, abs=20):
-                pass
+        await until_hears(call, 700)
         first = await scene.form("/app")
         assert (first["topic"], first["ParentCallSid"]) == ("bills", call.call_sid)
         assert first["To"] == f"app:{application}"
@@ -178,7 +172,7 @@ async def test_an_application_is_dialled_and_hears_its_caller(scene: Scene) -> N
         assert (chosen["Digits"], chosen["CallSid"]) == ("7", first["CallSid"])
         done = await scene.form("/done")
         assert (done["DialCallStatus"], done["DialCallSid"]) == ("completed", first["CallSid"])
-        await within(10, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert scene.codes() == []
 
@@ -189,7 +183,7 @@ async def test_an_application_that_dials_itself_comes_to_an_end(scene: Scene) ->
     number = scene.number(f"<Response><Dial><Application>{application}</Application></Dial></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(20, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert len(scene.app.forms("/loop")) == 5
     assert scene.codes() == ["13224"]
@@ -212,9 +206,9 @@ async def test_a_clients_keys_reach_an_application(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("lost", ["voice", "router"])
-async def test_a_stream_whose_process_is_killed(own_scene: Scene, lost: str) -> None:
+async def test_a_stream_whose_process_is_killed(broken: Scene, lost: str) -> None:
     """A voice node takes its streams along, and their apps are told; a router's go on, and it hears of their end."""
-    scene = own_scene
+    scene = broken
     async with stream_app() as app, scene.carrier() as carrier:
         number = scene.number(
             f"<Response><Start><Stream url='{app.url()}' statusCallback='/status/stream'/></Start>"
@@ -236,6 +230,6 @@ async def test_a_stream_whose_process_is_killed(own_scene: Scene, lost: str) -> 
         if lost == "router":
             await call.hangup()
         else:
-            await within(15, call.ended)
+            await soon(call.ended)
         await scene.over()
     assert events(scene) == ["stream-started", "stream-stopped" if lost == "router" else "stream-error"]

@@ -68,9 +68,9 @@ async def test_token_is_refused_with_its_code(scene: Scene, which: str) -> None:
     assert await _refused(scene, make(scene.tenant)) == code
 
 
-async def test_refused_registration_changes_no_byte_of_the_presence_database(own_scene: Scene) -> None:
+async def test_refused_registration_changes_no_byte_of_the_presence_database(quiet: Scene) -> None:
     """PR-3: permission is verified before anything is written, whatever is wrong with the token."""
-    scene = own_scene
+    scene = quiet
     tokens = [make(scene.tenant) for make, _ in TOKENS.values()]
     files = [scene.deployment.folder / f"presence.sqlite3{end}" for end in ("", "-wal")]
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from scene import CALLER, Scene, within
+from scene import CALLER, Scene, soon
 
 from callrouter.carriers.simulator.call import CallEnded, Cause
 
@@ -22,7 +22,7 @@ async def test_rejected_call_is_never_answered(
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
         with pytest.raises(CallEnded) as ended:
-            await within(5, call.answered)
+            await soon(call.answered)
         assert ended.value.ending.cause is cause
         await scene.over()
     assert scene.statuses() == {number: status}
@@ -34,7 +34,7 @@ async def test_document_without_an_answer_ends_the_call(scene: Scene, document: 
     number = scene.number(document)
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        assert (await within(5, call.ended)).by == "router"
+        assert (await soon(call.ended)).by == "router"
         await scene.over()
     assert len(scene.app.forms("/voice")) == 1
 
@@ -45,8 +45,8 @@ async def test_pause_first_delays_the_answer(scene: Scene) -> None:
     number = scene.number("<Response><Pause length='1'/><Redirect>/next</Redirect></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(5, call.answered)
-        await within(5, call.ended)
+        await soon(call.answered)
+        await soon(call.ended)
         answered_after = call.report().answered_after
         await scene.over()
     assert answered_after is not None
@@ -61,7 +61,7 @@ async def test_redirect_chain_is_followed_with_relative_urls(scene: Scene) -> No
     number = scene.number("<Response><Redirect>second</Redirect><Reject/></Response>")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(5, call.ended)
+        await soon(call.ended)
         await scene.over()
     assert [request.path for request in scene.app.received][:3] == ["/voice", "/second", "/third"]
     third = scene.app.received[2]
@@ -82,7 +82,7 @@ async def test_caller_hangs_up_while_the_document_is_fetched(scene: Scene) -> No
     number = scene.number(slow)
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        await within(5, asked.wait())
+        await soon(asked.wait())
         await call.hangup(Cause.CANCELED)
         await scene.over()
         assert scene.statuses() == {number: "canceled"}
@@ -93,6 +93,6 @@ async def test_number_without_a_voice_url_fails_the_call_at_once(scene: Scene) -
     number = scene.tenant.number("")
     async with scene.carrier() as carrier:
         call = await carrier.call(CALLER, number)
-        assert (await within(5, call.ended)).by == "router"
+        assert (await soon(call.ended)).by == "router"
         await scene.over()
     assert scene.statuses() == {number: "failed"}

@@ -1,8 +1,6 @@
 """Screening: a document of the callee's own before the two sides meet (PR-60, twilio-surface 2.3, 9.4 row 23)."""
 
-import asyncio
-
-from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, within
+from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, soon, until_hears
 
 from callrouter.audio.sources import Tone
 
@@ -19,13 +17,14 @@ async def test_callee_who_stays_through_the_whisper_is_put_through(scene: Scene)
     number = _screened(scene, "<Response><Pause length='1'/></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number, source=Tone(hz=CALLER_HZ))
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
         whisper = await scene.form("/whisper")
         assert whisper["CallSid"] == ringing.parameters["CallSid"]
         assert whisper["ParentCallSid"] == call.call_sid
         await scene.until(lambda: "connected" in scene.story(), "the two are put through")
-        assert await asyncio.gather(ringing.heard(1.0), call.heard(1.0)) == [CALLER_HZ, CALLEE_HZ]
+        await until_hears(ringing, CALLER_HZ)
+        await until_hears(call, CALLEE_HZ)
         await call.hangup()
         assert (await scene.form("/done"))["DialCallStatus"] == "completed"
         await scene.over()
@@ -35,9 +34,9 @@ async def test_hangup_in_the_whisper_declines(scene: Scene) -> None:
     number = _screened(scene, "<Response><Hangup/></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
-        assert (await within(5, ringing.ended)).how == "hangup"
+        assert (await soon(ringing.ended)).how == "hangup"
         done = await scene.form("/done")
         await scene.over()
     assert (done["DialCallStatus"], done["DialBridged"]) == ("no-answer", "false")
@@ -49,9 +48,9 @@ async def test_broken_whisper_does_not_put_anybody_through(scene: Scene) -> None
     number = _screened(scene, "<Response><Dial>+14155550199</Dial></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
-        assert (await within(5, ringing.ended)).by == "server"
+        assert (await soon(ringing.ended)).by == "server"
         assert (await scene.form("/done"))["DialBridged"] == "false"
         await scene.over()
     assert scene.codes() == ["13201"]
@@ -61,7 +60,7 @@ async def test_callee_hangs_up_during_the_whisper(scene: Scene) -> None:
     number = _screened(scene, "<Response><Pause length='20'/></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
         await scene.form("/whisper")
         await ringing.hangup()
@@ -73,9 +72,9 @@ async def test_caller_hangs_up_during_the_whisper(scene: Scene) -> None:
     number = _screened(scene, "<Response><Pause length='20'/></Response>")
     async with scene.carrier() as carrier, scene.phone("alice") as phone:
         call = await carrier.call(CALLER, number)
-        ringing = await within(5, phone.incoming())
+        ringing = await soon(phone.incoming())
         await ringing.answer()
         await scene.form("/whisper")
         await call.hangup()
-        assert (await within(5, ringing.ended)).by == "server"
+        assert (await soon(ringing.ended)).by == "server"
         await scene.over()

@@ -2,7 +2,7 @@
 
 What is documented comes from our own tables, of which another test shows that they lack nothing that Twilio's TwiML
 builder writes. What shows it comes from the tests' source: the elements and attributes in the documents of each test,
-and of what it calls in its own file or in a scene.
+and of what it calls in its own file, in a test file that it imports from, or in a scene.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Source:
     """A test file: the documents in each of its functions."""
 
     def __init__(self, path: Path) -> None:
-        self.name = path.name
+        self._path = path
         self._tree = ast.parse(path.read_text())
 
     @cached_property
@@ -59,9 +59,19 @@ class Source:
             if isinstance(target, ast.Name)
         }
 
+    @cached_property
+    def imported(self) -> dict[str, ast.AST]:
+        """What the test files beside it define from which it imports."""
+        found: dict[str, ast.AST] = {}
+        for node in self._tree.body:
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("test_"):
+                other = Source(self._path.with_name(f"{node.module}.py"))
+                found |= {**other.constants, **other.functions}
+        return found
+
     def uses(self, name: str, helpers: dict[str, ast.AST]) -> set[Use]:
         """What the documents of this function hold, and of what it calls."""
-        known = {**helpers, **self.constants, **self.functions}
+        known = {**helpers, **self.imported, **self.constants, **self.functions}
         seen: set[str] = set()
         waiting, found, loose = [known[name]], set[Use](), set[str]()
         while waiting:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-PACKAGES = {"tts": "espeakng_loader", "stt": "pocketsphinx"}
+PACKAGES = {"sms": "smpp34", "tts": "espeakng_loader", "stt": "pocketsphinx"}
 
 
 def needs(extra: str) -> None:

@@ -3,76 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 from test_voice_phone_leg import digits, phone_leg, press
-from voice_media_stub import answer, measured, ulaw
-from voice_peers import Browser, Events, Phone, run, until, voice_node
+from voice_media_stub import answer, ulaw
+from voice_peers import Browser, Phone, run, until, voice_node
+from voice_rooms import BEEP, OTHER, A, B, C, hears, join, three, tones, unbroken, update
 
-from callrouter.voice.client import VoiceClient, VoiceError
+from callrouter.voice.client import VoiceError
 from callrouter.voice.media import g711
-from callrouter.voice.media.g711 import PCMA_TO_PCMU, PCMU_TO_PCMA
+from callrouter.voice.media.g711 import PCMU_TO_PCMA
 from tests.support.origin import Origin
-
-A, B, C, BEEP, OTHER = 600, 900, 1300, 1000, 2100
-ALL = (A, B, C, BEEP, OTHER)
-LOUD = 500.0
-"""Of a tone of amplitude 8000, of which half a second is heard; below it is what windows leak."""
-
-
-def tones(sound: np.ndarray, rate: int = 8000) -> set[int]:
-    """Which of the tones are in it."""
-    wave = sound.astype(np.float64) * np.hanning(len(sound))
-    time = np.arange(len(sound)) / rate
-    strength = {hertz: abs(np.exp(-2j * np.pi * hertz * time) @ wave) / len(sound) * 4 for hertz in ALL}
-    return {hertz for hertz, found in strength.items() if found > LOUD}
-
-
-async def hears(far: Phone | Browser, *expected: int, seconds: float = 8) -> None:
-    """Until half a second of what it hears is exactly these tones."""
-
-    def heard() -> bool:
-        if isinstance(far, Browser):
-            latest = far.heard[-25:]
-            return len(latest) == 25 and tones(np.concatenate(latest), far.rate) == set(expected)
-        audio = [packet.payload for packet in far.received[-25:] if packet.payload_type in (0, 8)]
-        sound = b"".join(audio)
-        if far.payload_type == 8:
-            sound = sound.translate(PCMA_TO_PCMU)
-        return len(audio) == 25 and tones(g711.decode(sound)) == set(expected)
-
-    await until(heard, seconds)
-
-
-async def join(client: VoiceClient, *legs: str, room: str = "R", **fields: Any) -> None:
-    for leg in legs:
-        assert await client.request("room.join", leg=leg, room=room, **fields) == {}
-
-
-async def update(client: VoiceClient, leg: str, room: str = "R", **fields: Any) -> None:
-    assert await client.request("room.update", leg=leg, room=room, **fields) == {}
-
-
-async def three(client: VoiceClient) -> tuple[Phone, Phone, Phone]:
-    """Three phones in one room."""
-    phones = [await phone_leg(client, leg, hertz) for leg, hertz in zip("ABC", (A, B, C), strict=True)]
-    await join(client, "A", "B", "C")
-    return phones[0], phones[1], phones[2]
-
-
-def unbroken(phone: Phone) -> None:
-    """One packet per 20 ms, whatever was heard: neither loss nor jumps, but for a stall of the machine."""
-    steps = {
-        (b.sequence - a.sequence & 0xFFFF, b.ssrc == a.ssrc) for a, b in itertools.pairwise(phone.received)
-    }
-    assert steps == {(1, True)}
-    stamps = [b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in itertools.pairwise(phone.received)]
-    assert all(0 < stamp <= 16_000 and stamp % 160 == 0 for stamp in stamps)
-    assert stamps.count(160) > len(stamps) * 0.9
 
 
 def test_three_hear_the_two_others_and_not_themselves() -> None:
@@ -436,97 +379,6 @@ def test_bad_orders_are_refused(command: str, fields: dict[str, Any], message: s
             assert node.stats()["rooms"] == 0
 
     run(scenario())
-
-
-# -- recordings ------------------------------------------------------------------
-
-
-async def record(client: VoiceClient, origin: Origin, **fields: Any) -> None:
-    values = {"room": "R", "recording": "RE1", "upload": origin.url("/RE1"), "max_length": 60, **fields}
-    assert await client.request("room.record", **values) == {"recording": "RE1"}
-
-
-async def done(events: Events) -> dict[str, Any]:
-    found = await events.wait("recording.done")
-    assert found.leg == ""
-    return dict(found.data)
-
-
-def test_the_mix_is_recorded() -> None:
-    """All voices that all hear: nobody's whisper, nobody's own announcement; asked twice, made once."""
-
-    async def scenario() -> None:
-        with Origin(measured) as origin:
-            async with voice_node() as (_, client, events):
-                one, _two, _three = await three(client)
-                await hears(one, B, C)
-                await record(client, origin, trim=True)
-                await record(client, origin, trim=True)
-                await update(client, "C", coach="A")
-                await client.request("leg.play", leg="A", tone="busy")
-                await asyncio.sleep(1.2)
-                for _ in range(2):
-                    await client.request("room.record_stop", room="R", recording="RE1")
-                facts = await done(events)
-                (request,) = origin.received
-                seconds = int(len(request.body) / 8000 + 0.5)
-                known = {"recording": "RE1", "cause": "stopped", "seconds": seconds, "silent": False}
-                assert facts == {"room": "R", **known}
-                assert request.target == "/RE1?channels=1&trim=1"
-                assert tones(g711.decode(request.body[-8000:-800])) == {A, B}
-                assert (await client.request("node.stats"))["recording"] == 0
-
-    run(scenario())
-
-
-def test_a_recording_ends_with_its_room() -> None:
-    """What was said until then is stored; the time in which nobody spoke is part of it."""
-
-    async def scenario() -> None:
-        with Origin(measured) as origin:
-            async with voice_node() as (_, client, events):
-                one = await phone_leg(client, "A", A)
-                await join(client, "A")
-                one.hush()
-                await record(client, origin)
-                await asyncio.sleep(0.5)
-                one.talk()
-                await asyncio.sleep(0.7)
-                await client.request("leg.close", leg="A")
-                facts = await done(events)
-                assert (facts["cause"], facts["silent"]) == ("hangup", False)
-                body = origin.received[0].body
-                assert 1.1 <= len(body) / 8000 <= 2.5
-                assert set(body[:2000]) == {0xFF}
-                assert tones(g711.decode(body[-4000:])) == {A}
-                await client.request("room.record_stop", room="R", recording="RE1")
-
-    run(scenario())
-
-
-def test_a_leg_and_a_room_of_the_same_name_do_not_share_a_recording() -> None:
-    async def scenario() -> None:
-        with Origin(measured) as origin:
-            async with voice_node() as (_, client, events):
-                await phone_leg(client, "R", A)
-                await phone_leg(client, "B", B)
-                await join(client, "B")
-                await record(client, origin)
-                await client.request(
-                    "leg.record", leg="R", recording="RE1", upload=origin.url("/leg"), max_length=60
-                )
-                await asyncio.sleep(0.4)
-                await client.request("leg.close", leg="R")
-                first = await events.wait("recording.done")
-                assert (first.leg, first.data["cause"]) == ("R", "hangup")
-                await client.request("room.record_stop", room="R", recording="RE1")
-                second = await events.wait("recording.done", count=2)
-                assert (second.leg, second.data["room"], second.data["cause"]) == ("", "R", "stopped")
-
-    run(scenario())
-
-
-# -- storms ----------------------------------------------------------------------
 
 
 def test_joins_and_leaves_without_pause() -> None:

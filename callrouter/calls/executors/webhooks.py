@@ -49,16 +49,13 @@ class Webhooks:
         """Asks the app what to do; any failure becomes a code that the document's fallback is tried for."""
         row = await self._standing(await self._whole(row))
         wanted = row["payload"]
-        began = time.monotonic()
         asked = {"program": wanted["program"], "fetch": wanted["fetch"]}
-        try:
-            response = await self._request(row, TWIML_MAX_BYTES, tuple(wanted["cookies"]))
-        except OutboundError as error:
+        response, record = await self.ask(row, "document")
+        if isinstance(response, OutboundError):
             missing = h.DocumentMissing(
-                at=self._now(), url=wanted["url"], code=error.code, reason=error.reason, **asked
+                at=self._now(), url=wanted["url"], code=response.code, reason=response.reason, **asked
             )
-            return Done(missing, self._record(row, "document", began, error=error))
-        record = self._record(row, "document", began, response=response)
+            return Done(missing, record)
         if not response.ok:
             reason = f"the app answered {response.status}"
             return Done(
@@ -94,16 +91,24 @@ class Webhooks:
         _, record, reason = await self._tell(row, "partial-result")
         return Done(also=_both(record, self._warn(row, reason) if reason else None))
 
+    async def ask(
+        self, row: OutboxRow, kind: str, *, max_bytes: int = TWIML_MAX_BYTES
+    ) -> tuple[OutboundResponse | OutboundError, Callable[[Connection], None]]:
+        """What the app answered to the entry's request, with its record, which belongs into a transaction."""
+        began = time.monotonic()
+        try:
+            response = await self._request(row, max_bytes, tuple(row["payload"].get("cookies", ())))
+        except OutboundError as error:
+            return error, self._record(row, kind, began, error=error)
+        return response, self._record(row, kind, began, response=response)
+
     async def _tell(
         self, row: OutboxRow, kind: str
     ) -> tuple[OutboundResponse | None, Callable[[Connection], None], str]:
         """The answer, its record, and why it will not do."""
-        began = time.monotonic()
-        try:
-            response = await self._request(row, CALLBACK_MAX_BYTES, ())
-        except OutboundError as error:
-            return None, self._record(row, kind, began, error=error), str(error.reason)
-        record = self._record(row, kind, began, response=response)
+        response, record = await self.ask(row, kind, max_bytes=CALLBACK_MAX_BYTES)
+        if isinstance(response, OutboundError):
+            return None, record, str(response.reason)
         return response, record, "" if response.ok else f"it answered {response.status}"
 
     async def _whole(self, row: OutboxRow) -> OutboxRow:

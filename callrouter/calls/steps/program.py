@@ -10,14 +10,14 @@ from callrouter.calls.stay import leg_of
 from callrouter.calls.steps.asides import apart
 from callrouter.calls.steps.dialling import local_name
 from callrouter.calls.steps.draft import Entry
-from callrouter.calls.steps.queueing import Queueing
+from callrouter.calls.steps.texting import Texting
 from instructions import commands as c
 from instructions import events as e
 from instructions.interpreter import advance, new_session
 from instructions.outcomes import Role
 
 
-class Program(Queueing):
+class Program(Texting):
     """Runs the programs of a session's legs; `rang_out`: a timer is what happened."""
 
     def __init__(
@@ -96,6 +96,8 @@ class Program(Queueing):
                 self.connect_queued(leg)
             case c.LeaveQueue() | c.StopTaking():
                 self.leave_queue(leg)
+            case c.SendMessage():
+                self.text(leg, program, command)
             case c.Finish(reason=reason) if program in self.session.asides:
                 self.aside_over(program, reason)
             case c.Finish(reason=reason):

@@ -105,6 +105,7 @@ class _Stepper(Telling):
                 | h.Heard()
                 | h.Told()
                 | h.Spoke()
+                | h.Texted()
             ):
                 leg = self.session.legs.get(happening.leg)
                 if leg is not None:
@@ -153,6 +154,8 @@ class _Stepper(Telling):
                 self.told(leg, happening)
             case h.Spoke():
                 self.spoke(leg, happening)
+            case h.Texted():
+                self.texted(leg, happening)
             case h.Adjusted() if leg.live:
                 self.adjust(leg, happening)
             case h.EndRequested():
@@ -243,6 +246,14 @@ class _Stepper(Telling):
             silent=happening.silent,
         )
         self.tell(leg.name, ended)
+
+    def texted(self, leg: Leg, happening: h.Texted) -> None:
+        if happening.code:
+            self.note(happening.code, "1", f"The text message is not sent: {happening.reason}", leg)
+        sent = e.MessageSent(
+            at=self.at, message=happening.message, sid=happening.sid, status=happening.status
+        )
+        self.tell(happening.program, sent)
 
     def timer_due(self, timer: str) -> None:
         self.timers[timer] = None

@@ -8,6 +8,7 @@ from callrouter.carriers.simulator.call import CallEnded, Cause, Direction, Endi
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable, Sent
 from callrouter.carriers.simulator.script import DialScript, Faults, Outcome
+from callrouter.carriers.simulator.texts import Line, Media, Receipts, Text, TextScript
 
 __all__ = [
     "CallEnded",
@@ -17,10 +18,15 @@ __all__ = [
     "Direction",
     "Ending",
     "Faults",
+    "Line",
+    "Media",
     "Outcome",
+    "Receipts",
     "Report",
     "RouterUnreachable",
     "Sent",
     "SimulatedCall",
     "SimulatedCarrier",
+    "Text",
+    "TextScript",
 ]

@@ -1,9 +1,8 @@
-"""`callrouter simulate`: a carrier on the command line."""
+"""`callrouter simulate`: a carrier on the command line, and its calls."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +12,31 @@ from callrouter.audio.narrator import Narrator
 from callrouter.audio.options import digits_option, record_option, sound, sound_options
 from callrouter.carriers.simulator.access import access
 from callrouter.carriers.simulator.call import CallEnded, Cause, SimulatedCall
-from callrouter.carriers.simulator.events import Tell
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable
+from callrouter.carriers.simulator.options import (
+    BUSY,
+    DEAF,
+    INTERRUPTED,
+    REFUSED,
+    UNANSWERED,
+    UNREACHABLE,
+    carrier_options,
+    tell,
+    texting_options,
+    texting_script,
+)
 from callrouter.carriers.simulator.script import DialScript, Outcome
+from callrouter.carriers.simulator.text_cli import text
 from foundation.webserver.serve import AddressTaken, stop_on_signals
-
-REFUSED, UNREACHABLE, BUSY, UNANSWERED, DEAF, INTERRUPTED = 3, 4, 5, 6, 7, 130
-"""Exit codes; 2 is click's own for wrong options. UNREACHABLE also when the control address is taken."""
-
-Command = Callable[..., Any]
-
-
-def _carrier_options(command: Command) -> Command:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object per line."),
-        click.option(
-            "--listen", metavar="HOST:PORT", help="Where commands arrive; the carrier's control URL."
-        ),
-        click.option("--router", "router_url", metavar="URL", help="The router's base URL."),
-        click.option("--secret", help="The carrier's secret.", envvar="CALLROUTER_CARRIER_SECRET"),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group()
 def simulate() -> None:
-    """A carrier made of software: it brings calls to the router and takes calls from it."""
+    """A carrier made of software: it brings calls and messages to the router and takes them from it."""
+
+
+simulate.add_command(text)
 
 
 @simulate.command("call")
@@ -54,7 +50,7 @@ def simulate() -> None:
 @click.option(
     "--hangup-after", type=float, default=3600.0, metavar="S", help="Hang up so long after the answer."
 )
-@_carrier_options
+@carrier_options
 def call(
     from_: str,
     to: str,
@@ -77,7 +73,7 @@ def call(
 
     async def place() -> int:
         stop = stop_on_signals()
-        async with SimulatedCarrier(name, key, url, listen=where, tell=_tell(narrator)) as carrier:
+        async with SimulatedCarrier(name, key, url, listen=where, tell=tell(narrator)) as carrier:
             narrator.say(f"{from_} calls {to}")
             placed = await carrier.call(from_, to, source=said, record=record)
             talk = asyncio.create_task(_talk(placed, digits, give_up_after, hangup_after))
@@ -127,7 +123,8 @@ async def _talk(call: SimulatedCall, digits: str, give_up_after: float, hangup_a
 @click.option(
     "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder: a WAV file per call."
 )
-@_carrier_options
+@texting_options
+@carrier_options
 def carrier(
     name: str,
     answer_after: float,
@@ -140,8 +137,9 @@ def carrier(
     router_url: str | None,
     listen: str | None,
     as_json: bool,
+    **texting: Any,
 ) -> None:
-    """Stand by as a carrier that takes the router's outgoing calls, until interrupted."""
+    """Stand by as a carrier that takes the router's outgoing calls and messages, until interrupted."""
     key, url, where = access(name, secret, router_url, listen)
     script = DialScript(
         outcome=Outcome(outcome or "answer"),
@@ -157,9 +155,17 @@ def carrier(
     async def stand() -> None:
         stop = stop_on_signals()
         async with SimulatedCarrier(
-            name, key, url, listen=where, script=script, record=file, tell=_tell(narrator)
+            name,
+            key,
+            url,
+            listen=where,
+            script=script,
+            texting=texting_script(texting),
+            seed=texting["seed"],
+            record=file,
+            tell=tell(narrator),
         ) as standing:
-            narrator.say(f"carrier {name} takes calls at {standing.control_url}")
+            narrator.say(f"carrier {name} takes calls and messages at {standing.control_url}")
             waiting = asyncio.create_task(stop.wait())
             while not stop.is_set():
                 dialled = asyncio.create_task(standing.dialled())
@@ -176,10 +182,6 @@ def carrier(
     except AddressTaken as fault:
         narrator.say(str(fault))
         raise SystemExit(UNREACHABLE) from fault
-
-
-def _tell(narrator: Narrator) -> Tell:
-    return lambda call, text: narrator.say(text, call.id)
 
 
 def _report_at_end(call: SimulatedCall, narrator: Narrator) -> None:

@@ -1,4 +1,4 @@
-"""The carrier's control URL: an HTTP server that takes the router's signed commands, each once."""
+"""The carrier's control URL: an HTTP server that takes the router's signed requests; a call's commands, each once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import re
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from foundation.outbound.signature import SignatureRefused, verify_body
 from foundation.settings import address
@@ -21,7 +21,15 @@ Answer = tuple[int, Mapping[str, Any]]
 REMEMBERED = 5_000
 """Commands that are known again when the router repeats them."""
 BODY_LIMIT = 65_536
-_PATH = re.compile(r"(?:/[^/]*)*?/calls/([^/]{1,128})/commands")
+
+
+class Desk(Protocol):
+    """What takes the requests at paths of one form, once their signature is verified."""
+
+    path: re.Pattern[str]
+
+    async def take(self, place: re.Match[str], body: bytes) -> Answer:
+        """ValueError means 400. A `retry_after` in the answer is also sent as the header."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,41 +60,33 @@ class Command:
 
 
 class CommandDesk:
-    """Signature, form and idempotency; `obey(call id, command)` does the work, ValueError means 400.
+    """Form and idempotency of commands; `obey(call id, command)` does the work, ValueError means 400.
 
     It never awaits, so that two copies of one command can't interleave.
     """
 
-    def __init__(self, secret: str, obey: Callable[[str, Command], Answer]) -> None:
-        self._secret, self._obey = secret, obey
+    path = re.compile(r"(?:/[^/]*)*?/calls/([^/]{1,128})/commands")
+
+    def __init__(self, obey: Callable[[str, Command], Answer]) -> None:
+        self._obey = obey
         self._answers: OrderedDict[tuple[str, str], Answer] = OrderedDict()
 
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        stamp, signature = headers.get("x-callrouter-timestamp"), headers.get("x-callrouter-signature")
-        try:
-            verify_body([self._secret], stamp, signature, body, time.time())
-            place = _PATH.fullmatch(path)
-            if place is None:
-                return 404, {"message": "Only …/calls/{id}/commands is here."}
-            command = Command.read(body)
-            key = place[1], command.id
-            if key not in self._answers:
-                self._answers[key] = self._obey(place[1], command)
-                if len(self._answers) > REMEMBERED:
-                    self._answers.popitem(last=False)
-            return self._answers[key]
-        except SignatureRefused as refused:
-            return 403, {"message": refused.reason}
-        except ValueError as fault:
-            return 400, {"message": str(fault)}
+    async def take(self, place: re.Match[str], body: bytes) -> Answer:
+        command = Command.read(body)
+        key = place[1], command.id
+        if key not in self._answers:
+            self._answers[key] = self._obey(place[1], command)
+            if len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        return self._answers[key]
 
 
 class ControlServer:
-    """Serves a desk on `listen` (host:port, port 0 for a free one) between `start` and `close`."""
+    """Serves its desks on `listen` (host:port, port 0 for a free one) between `start` and `close`."""
 
-    def __init__(self, listen: str, desk: CommandDesk) -> None:
+    def __init__(self, listen: str, secret: str, desks: Sequence[Desk]) -> None:
         self.host, self.port = address(listen)
-        self._desk = desk
+        self._secret, self._desks = secret, desks
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -121,11 +121,26 @@ class ControlServer:
         elif scope["method"] != "POST":
             status, answer = 405, {"message": "commands are POSTed"}
         else:
-            status, answer = self._desk.take(scope["path"], headers, body)
+            status, answer = await self._take(scope["path"], headers, body)
         content = json.dumps(answer).encode()
         head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        if "retry_after" in answer:
+            head.append((b"retry-after", b"%d" % answer["retry_after"]))
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": content})
+
+    async def _take(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        stamp, signature = headers.get("x-callrouter-timestamp"), headers.get("x-callrouter-signature")
+        try:
+            verify_body([self._secret], stamp, signature, body, time.time())
+            for desk in self._desks:
+                if place := desk.path.fullmatch(path):
+                    return await desk.take(place, body)
+        except SignatureRefused as refused:
+            return 403, {"message": refused.reason}
+        except ValueError as fault:
+            return 400, {"message": str(fault)}
+        return 404, {"message": "Only …/calls/{id}/commands and …/messages are here."}
 
 
 @dataclass(frozen=True, kw_only=True)

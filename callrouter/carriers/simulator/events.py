@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.link import CallRefused, RouterLink, RouterUnreachable
 from callrouter.carriers.simulator.script import Faults
 
-Tell = Callable[[SimulatedCall, str], None]
+
+class Told(Protocol):
+    """A call or a message: what is told is about one."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Tell = Callable[[Told, str], None]
 LAST = ("hangup", "failed")
 """After these no event of the call follows, so they are never held back."""
 

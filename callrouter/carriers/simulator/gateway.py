@@ -1,10 +1,10 @@
-"""The simulated carrier: its calls, and what it does when the router commands (docs/protocols/carrier.md)."""
+"""The simulated carrier: its calls and messages, and what it does for the router (docs/protocols/carrier.md)."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Silence, Source
 from callrouter.carriers.simulator.call import Cause, Direction, Ending, SimulatedCall
 from callrouter.carriers.simulator.control import Answer, Command, CommandDesk, ControlServer
-from callrouter.carriers.simulator.events import EventSender, Tell
+from callrouter.carriers.simulator.events import EventSender, Tell, Told
 from callrouter.carriers.simulator.link import RouterLink, Sent
+from callrouter.carriers.simulator.messages import MessageDesk, TextScripts
 from callrouter.carriers.simulator.rtp import RtpSession
 from callrouter.carriers.simulator.script import DialScript, Faults, Outcome
+from callrouter.carriers.simulator.texts import Text, TextScript
 from callrouter.voice.media.packet import PCMU
 from callrouter.voice.sdp import SdpError, parse
 
@@ -31,15 +33,16 @@ GONE: Answer = 404, {"message": "No such call is in progress here."}
 Scripts = DialScript | Callable[[str, str], DialScript]
 
 
-def _silent(_call: SimulatedCall, _text: str) -> None: ...
+def _silent(_about: Told, _text: str) -> None: ...
 
 
 class SimulatedCarrier:
     """Starts and stops as an async context manager, or by `start` and `close`.
 
     `script` decides what becomes of each call that the router asks for: one for all, or a function of (from,
-    to). `record` names a WAV file for such a call. `tell` hears of everything, in words. `listen` is the
-    host:port of the control URL, port 0 for a free one; audio uses the same host.
+    to); `texting` likewise of each message, by lots drawn from `seed`. `record` names a WAV file for such a call.
+    `tell` hears of everything, in words. `listen` is the host:port of the control URL, port 0 for a free one;
+    audio uses the same host.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class SimulatedCarrier:
         *,
         listen: str = "127.0.0.1:0",
         script: Scripts = DialScript(),  # noqa: B008 - frozen
+        texting: TextScripts = TextScript(),  # noqa: B008 - frozen
+        seed: int = 0,
         record: Callable[[str], Path | None] = lambda _call_sid: None,
         tell: Tell = _silent,
     ) -> None:
@@ -59,7 +64,8 @@ class SimulatedCarrier:
         self._record, self._tell = record, tell
         self._link = RouterLink(router_url, secret)
         self._events = EventSender(self._link, name, tell)
-        self._server = ControlServer(listen, CommandDesk(secret, self._obey))
+        self._desk = MessageDesk(self._link, name, texting, seed, tell)
+        self._server = ControlServer(listen, secret, [CommandDesk(self._obey), self._desk])
         self._tasks: set[asyncio.Task[None]] = set()
         self._dialled: asyncio.Queue[SimulatedCall] = asyncio.Queue(MAX_CALLS)
 
@@ -81,6 +87,7 @@ class SimulatedCarrier:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._desk.close()
         await self._server.close()
         self._link.close()
 
@@ -96,7 +103,44 @@ class SimulatedCarrier:
     @faults.setter
     def faults(self, faults: Faults) -> None:
         """How it misbehaves from now on."""
-        self._events.faults = faults
+        self._events.faults = self._desk.faults = faults
+
+    @property
+    def texting(self) -> TextScripts:
+        return self._desk.script
+
+    @texting.setter
+    def texting(self, script: TextScripts) -> None:
+        """What becomes of messages from now on."""
+        self._desk.script = script
+
+    @property
+    def messages(self) -> list[Text]:
+        """The messages that it took from the router, each once, in their order."""
+        return list(self._desk.taken)
+
+    def handed(self, message_sid: str) -> int:
+        """How often the router handed it this message."""
+        return self._desk.handed[message_sid]
+
+    async def inbox(self) -> Text:
+        """The next message that it takes from the router; how long to wait is the caller's to say."""
+        return await self._desk.arrived.get()
+
+    async def text(
+        self, from_: str, to: str, body: str, media: Sequence[tuple[str, str]] = (), *, id: str = ""
+    ) -> Text:
+        """A message comes into the router; `media` are URLs with content types, `id` is ours of it, made if empty.
+
+        CallRefused or RouterUnreachable when the router doesn't take it.
+        """
+        return await self._desk.send(from_, to, body, media, id)
+
+    async def report(
+        self, message_sid: str, status: str, error_code: int | None = None, *, event_id: str = ""
+    ) -> Sent:
+        """A receipt of our choice, about any message; raises as `text` does."""
+        return await self._desk.report(message_sid, status, error_code, event_id or uuid.uuid4().hex)
 
     @property
     def sent(self) -> list[Sent]:

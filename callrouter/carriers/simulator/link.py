@@ -29,7 +29,7 @@ class RouterUnreachable(Exception):
 
 
 class CallRefused(Exception):
-    """The router refused a call or an event: `status` and `code` are its own, the text says why."""
+    """The router refused a call, a message or an event: `status` and `code` are its own, the text says why."""
 
     def __init__(self, status: int, code: int | None, message: str) -> None:
         super().__init__(f"{status} {message}" + (f" (code {code})" if code else ""))

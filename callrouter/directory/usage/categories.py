@@ -33,6 +33,8 @@ CATEGORIES = {
         _minutes("calls-sip-inbound", "Inbound SIP Minutes"),
         _minutes("calls-sip-outbound", "Outbound SIP Minutes"),
         _pieces("mms", "MMS", "messages"),
+        _pieces("mms-inbound", "Inbound MMS", "messages"),
+        _pieces("mms-outbound", "Outbound MMS", "messages"),
         _pieces("phonenumbers", "Phone Numbers", "numbers"),
         _minutes("recordings", "Recordings", "recordings"),
         _minutes("recordingstorage", "Stored Recordings", "recordings"),
@@ -51,3 +53,9 @@ def of_call(direction: str, *, client: bool, sip: bool) -> tuple[str, ...]:
     if client:
         return "calls", "calls-client"
     return ("calls", "calls-sip", f"calls-sip-{way}") if sip else ("calls", f"calls-{way}")
+
+
+def of_message(direction: str, *, media: bool) -> tuple[str, str]:
+    """Where a message to or from a phone counts."""
+    kind = "mms" if media else "sms"
+    return kind, f"{kind}-{'inbound' if direction == 'inbound' else 'outbound'}"

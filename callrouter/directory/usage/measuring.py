@@ -9,16 +9,23 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, Select, cast, func, or_, select
 
-from callrouter.directory.usage.categories import of_call
+from callrouter.directory.usage.categories import of_call, of_message
 from callrouter.directory.usage.periods import Period
-from callrouter.models import Account, Call, PhoneNumber, Recording, Transcription
+from callrouter.messages.status import Status
+from callrouter.messages.transport import PRESENCE
+from callrouter.models import Account, Call, Message, PhoneNumber, Recording, Transcription
 
 ACCOUNTS, CALLS = Account.__table__.c, Call.__table__.c
+MESSAGES = Message.__table__.c
 NUMBERS, RECORDINGS, TEXTS = PhoneNumber.__table__.c, Recording.__table__.c, Transcription.__table__.c
 EPOCH = date(1970, 1, 1).toordinal()
 DAY, DAY_MS = 86_400, 86_400_000
 LONGEST_LIFE = 2
 """Days between a call's row and its end at most: one in its account's queue, one in progress."""
+
+LONGEST_WAIT = 36
+"""Days between a message's row and its hand-off at most: scheduled for 35, then in its queue."""
+EXCHANGED = (Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.READ, Status.RECEIVED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,7 @@ def measure(connection: Connection, account_sid: str, period: Period, *, subacco
     found: dict[tuple[str, date], Amount] = defaultdict(Amount)
     for names, day, count, usage in (
         *_calls(connection, mine, period),
+        *_messages(connection, mine, period),
         *_recordings(connection, mine, period),
         *_transcriptions(connection, mine, period),
         *_numbers(connection, mine, period),
@@ -88,6 +96,24 @@ def _calls(connection: Connection, mine: Mine, period: Period) -> Rows:
     )
     for direction, with_client, with_sip, on, count, minutes in connection.execute(query):
         yield of_call(direction, client=with_client, sip=with_sip), on, count, int(minutes)
+
+
+def _messages(connection: Connection, mine: Mine, period: Period) -> Rows:
+    """Those that a phone sent, or that left for one, on the day on which they did; SMS in segments."""
+    media, day = MESSAGES.num_media > 0, _day(func.coalesce(MESSAGES.date_sent, MESSAGES.date_created))
+    query = (
+        select(MESSAGES.direction, media, day, func.count(), func.sum(MESSAGES.num_segments))
+        .where(
+            MESSAGES.account_sid.in_(mine),
+            MESSAGES.status.in_(EXCHANGED),
+            MESSAGES.carrier.is_distinct_from(PRESENCE),
+        )
+        .where(*_during(day, period, MESSAGES.date_created, longest=LONGEST_WAIT))
+        .group_by(MESSAGES.direction, media, day)
+    )
+    for direction, with_media, on, count, segments in connection.execute(query):
+        usage = count if with_media else int(segments)
+        yield of_message(direction, media=with_media), on, count, usage
 
 
 def _recordings(connection: Connection, mine: Mine, period: Period) -> Rows:

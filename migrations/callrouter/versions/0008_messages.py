@@ -48,6 +48,7 @@ def upgrade() -> None:
     op.create_index("ix_messages_due", "messages", ["status", "due_at"])
     op.create_index("ix_messages_list", "messages", ["account_sid", "date_created", "sid"])
     op.create_index("ix_messages_session", "messages", ["account_sid", "session_sid", "date_created"])
+    op.create_index("ix_messages_to", "messages", ["account_sid", "to", "date_created"])
     op.create_index("uq_messages_carrier_id", "messages", ["carrier", "carrier_message_id"], unique=True)
     op.create_index("uq_messages_sid", "messages", ["sid"], unique=True)
     op.create_table(
@@ -75,6 +76,16 @@ def upgrade() -> None:
         sa.Column("date_updated", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("account_sid", "message_sid", name=op.f("pk_message_programs")),
     )
+    op.create_table(
+        "message_cookies",
+        sa.Column("account_sid", SID, nullable=False),
+        sa.Column("number", ADDRESS, nullable=False),
+        sa.Column("phone", ADDRESS, nullable=False),
+        sa.Column("cookies", sa.JSON(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("account_sid", "number", "phone", name=op.f("pk_message_cookies")),
+    )
+    op.create_index("ix_message_cookies_until", "message_cookies", ["until"])
     op.create_table(
         "idempotency_keys",
         sa.Column("account_sid", SID, nullable=False),
@@ -132,9 +143,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_message_queue")),
     )
     op.create_index("ix_message_queue_account", "message_queue", ["carrier", "account_sid"])
-    op.create_index("ix_message_queue_lane", "message_queue", ["carrier", "lane", "position"])
+    op.create_index("ix_message_queue_lane", "message_queue", ["lane", "position"])
     op.create_index("ix_message_queue_leases", "message_queue", ["state", "lease_until"])
-    op.create_index("ix_message_queue_next", "message_queue", ["carrier", "state", "due_at", "position"])
+    op.create_index(
+        "ix_message_queue_next", "message_queue", ["carrier", "state", "account_sid", "priority", "position"]
+    )
     op.create_index("ix_message_queue_validity", "message_queue", ["valid_until"])
     op.create_index("uq_message_queue_message", "message_queue", ["message_sid"], unique=True)
     op.create_table(
@@ -185,6 +198,9 @@ def upgrade() -> None:
         sa.Column("opened_at", MOMENT, nullable=True),
         sa.Column("taken", MOMENT, nullable=False),
         sa.Column("offered", MOMENT, nullable=False),
+        sa.Column("depth", sa.Integer(), nullable=False),
+        sa.Column("next_at", MOMENT, nullable=False),
+        sa.Column("turn", SID, nullable=False),
         sa.Column("date_updated", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("carrier", name=op.f("pk_carrier_health")),
     )
@@ -290,6 +306,7 @@ def downgrade() -> None:
     op.drop_table("message_queue")
     op.drop_table("message_sessions")
     op.drop_table("idempotency_keys")
+    op.drop_table("message_cookies")
     op.drop_table("message_programs")
     op.drop_table("message_media")
     op.drop_table("messages")

@@ -11,8 +11,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from presence.access.callers import Kind
+from presence.api.description import message_shapes, shapes
 from presence.api.description.operations import OPERATIONS, PARAMETERS, Operation
-from presence.api.description.shapes import SCHEMAS, Schema, of
+from presence.api.description.shapes import Schema, of
 
 SECURITY = {
     Kind.CLIENT: {
@@ -69,7 +70,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": group} for group in OPERATIONS],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": {**shapes.SCHEMAS, **message_shapes.SCHEMAS},
             "securitySchemes": {str(kind): one for kind, one in SECURITY.items()},
         },
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from foundation.sids import ACCOUNT, API_KEY, CALL, REGISTRATION, SUBSCRIPTION
 from presence.access.callers import Kind
 from presence.api import asking, paging
+from presence.api.description.message_shapes import ANY_MESSAGE, ENDPOINT
 from presence.api.description.shapes import CAPABILITY, CLIENT, Schema, flag, integer, one_of, sid, text
 
 A = "/v1/Accounts/{account_sid}"
@@ -22,6 +23,7 @@ PARAMETERS: dict[str, Schema] = {
     "call_sid": sid(CALL),
     "name": text(256, least=1),
     "subscription_sid": sid(SUBSCRIPTION),
+    "message_sid": ANY_MESSAGE,
 }
 
 
@@ -73,6 +75,7 @@ _STATUS, _STATUSES, _LISTS = f"{A}/Clients/{{client}}/Status", f"{A}/Statuses", 
 _TARGETS, _HOOKS = f"{A}/Destinations", f"{A}/Subscriptions"
 _HOOK = f"{_HOOKS}/{{subscription_sid}}"
 _CALL = f"{A}/Calls/{{call_sid}}"
+_TEXTS = f"{A}/Clients/{{client}}/Messages"
 _HERE = {"here": one_of("1")}
 
 OPERATIONS: dict[str, tuple[Operation, ...]] = {
@@ -161,6 +164,44 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             needs=_PUBLISH,
             body="OwnStatusChange",
             answers={200: "OwnStatus", 409: "Error"},
+        ),
+    ),
+    "Messages": (
+        _op(
+            "GET",
+            _TEXTS,
+            "What a device of the client has to show",
+            C,
+            query={"endpoint_id": ENDPOINT},
+            answers={200: "ClientMessages"},
+        ),
+        _op(
+            "POST",
+            f"{_TEXTS}/{{message_sid}}/Acknowledgements",
+            "The device has shown it; the first one delivers the message",
+            C,
+            body="Acknowledgement",
+            answers={204: ""},
+        ),
+        _op(
+            "POST",
+            _TEXTS,
+            "Sends a message from the client; a refusal has the router's code",
+            C,
+            needs="messages:send",
+            body="NewClientMessage",
+            answers={201: "SentClientMessage", 409: "Error"},
+        ),
+        _op(
+            "GET",
+            f"{A}/Clients/{{client}}/MessageStream",
+            "A device's messages as server-sent events",
+            C,
+            query={"endpoint_id": ENDPOINT},
+            answers={200: ""},
+            media=EVENTS,
+            note="`event: message`, whose `data` is a ClientMessage, comes again on the next stream until it is "
+            "acknowledged; `event: expiring` and `event: ended` as on the presence stream",
         ),
     ),
     "Statuses": (
@@ -300,6 +341,14 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             body="Leases",
             answers={200: "Unknown"},
         ),
+        _op(
+            "PUT",
+            f"{A}/ClientMessages/{{message_sid}}",
+            "Leaves a message for a client's devices; repeating it changes nothing",
+            S,
+            body="MessageForClient",
+            answers={200: "PlacedMessage"},
+        ),
     ),
     "Between presence processes": (
         _op(
@@ -317,6 +366,13 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             S,
             body="DeviceMove",
             answers={200: "DeviceMoved"},
+        ),
+        _op(
+            "POST",
+            f"{A}/Clients/{{client}}/arrivals",
+            "A message for the client is stored",
+            S,
+            answers={204: ""},
         ),
         _op("POST", f"{_CALL}/moves", "A call's device does", S, body="CallMove", answers={200: "CallMoved"}),
     ),

@@ -4,9 +4,9 @@ from typing import Any
 
 from presence.access.callers import Kind
 from presence.access.refusals import Refusal
-from presence.api.description import statuses
+from presence.api.description import message_shapes, shapes, statuses
 from presence.api.description.operations import OPERATIONS, Operation
-from presence.api.description.shapes import SCHEMAS, Schema
+from presence.api.description.shapes import Schema
 
 _HEAD = """# The presence API
 
@@ -38,7 +38,7 @@ def page() -> str:
         one = refusal.value
         parts[-1] += f"\n| {one.status} | {one.rest} | {one.signal} | {one.message} |"
     parts.append("\n## Bodies\n")
-    parts += [_shape(name, schema) for name, schema in SCHEMAS.items()]
+    parts += [_shape(name, schema) for name, schema in {**shapes.SCHEMAS, **message_shapes.SCHEMAS}.items()]
     return "\n".join(parts)
 
 

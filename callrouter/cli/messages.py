@@ -1,0 +1,105 @@
+"""`callrouter messages`: what was written, sending a message, and the ladder of one."""
+
+from random import random
+from typing import Any
+
+import click
+from sqlalchemy import Row, select
+from werkzeug.datastructures import MultiDict
+
+from callrouter import models
+from callrouter.api.message_create import submission
+from callrouter.cli.deployment import Deployment
+from callrouter.cli.message_ladder import fetch_ladder, named, print_ladder
+from callrouter.cli.output import account_option, json_option, moment, print_many, print_one
+from callrouter.directory.errors import Refused
+from callrouter.messages import outgoing
+from foundation.webserver.errors import ApiError
+
+MESSAGES = models.Message.__table__.c
+COLUMNS = ("sid", "date_created", "direction", "from", "to", "status", "error_code", "body")
+
+
+@click.group()
+def messages() -> None:
+    """Messages that came in, and messages that go out."""
+
+
+@messages.command()
+@click.argument("to", metavar="+1555…|client:NAME")
+@click.argument("body", default="")
+@click.option(
+    "--from", "From", metavar="+1555…|12345|NAME", help="The number, short code or name that sends it."
+)
+@click.option("--service", "MessagingServiceSid", metavar="MG…", help="The messaging service that sends it.")
+@click.option("--media", multiple=True, metavar="URL", help="A picture or other file; up to ten.")
+@click.option("--status-callback", "StatusCallback", metavar="URL", help="Told what becomes of it.")
+@click.option("--validity", "ValidityPeriod", metavar="SECONDS", help="Not sent later than that.")
+@click.option("--at", "SendAt", metavar="YYYY-MM-DDTHH:MM:SSZ", help="Sent then; needs a service.")
+@account_option
+@json_option
+@click.pass_obj
+def send(
+    deployment: Deployment,
+    /,
+    to: str,
+    body: str,
+    media: tuple[str, ...],
+    account_sid: str | None,
+    as_json: bool,
+    **options: str | None,
+) -> None:
+    """Stores a message, as POST on /Messages does; a router that runs sends it."""
+    owner, now = deployment.account(account_sid).account_sid, deployment.now()
+    form = MultiDict({"To": to, "Body": body, **{name: text for name, text in options.items() if text}})
+    if "SendAt" in form:
+        form["ScheduleType"] = "fixed"
+    form.setlist("MediaUrl", media)
+    try:
+        wanted = deployment.read(lambda c: submission(c, owner, form, now))
+        made = deployment.write(lambda c: outgoing.submit(c, wanted, now, owner="", random=random), owner)
+    except ApiError as error:
+        raise Refused(error.code, f"{error.code}: {error.message}", error.status) from error
+    print_one({"sid": made.sid, "status": made.status}, as_json)
+
+
+@messages.command("list")
+@click.option("--status", help="Only those of this status.")
+@click.option("--from", "sender", help="Only those from this number, short code, name or client.")
+@click.option("--to", help="Only those to this number or client.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@account_option
+@json_option
+@click.pass_obj
+def list_(
+    deployment: Deployment,
+    status: str | None,
+    sender: str | None,
+    to: str | None,
+    limit: int,
+    account_sid: str | None,
+    as_json: bool,
+) -> None:
+    """The account's messages, newest first."""
+    owner = deployment.account(account_sid).account_sid
+    query = select(models.Message.__table__).where(MESSAGES.account_sid == owner)
+    for column, wanted in ((MESSAGES.status, status), (MESSAGES["from"], sender), (MESSAGES.to, to)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    query = query.order_by(MESSAGES.date_created.desc(), MESSAGES.sid.desc()).limit(limit)
+    rows = deployment.read(lambda c: c.execute(query).all())
+    print_many([_listed(row) for row in rows], COLUMNS, as_json)
+
+
+@messages.command()
+@click.argument("sid", metavar="SM…|MM…")
+@account_option
+@json_option
+@click.pass_obj
+def show(deployment: Deployment, sid: str, account_sid: str | None, as_json: bool) -> None:
+    """One message as a ladder: who had it when, the routes that were considered, its media, its webhooks."""
+    print_ladder(fetch_ladder(deployment, deployment.account(account_sid).account_sid, sid), as_json)
+
+
+def _listed(row: Row[Any]) -> dict[str, Any]:
+    return {**named(row, *COLUMNS), "date_created": moment(row.date_created)}

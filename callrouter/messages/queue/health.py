@@ -1,0 +1,75 @@
+"""A carrier's row in `carrier_health`: its lock, breaker and next slot, and the speed of its queue (PQ-8, PQ-11)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from callrouter.messages.queue.breaker import Breaker, State
+from callrouter.models import CarrierHealth, QueuedMessage
+
+WINDOW = 30.0
+"""Seconds: what happened that long ago counts for 1/e of what happens now."""
+LONGEST_PAUSE = 300.0
+"""Seconds that a carrier may ask for."""
+HEALTH = CarrierHealth.__table__
+_INSERT: dict[str, Any] = {
+    "sqlite": sqlite.insert(CarrierHealth),
+    "postgresql": postgresql.insert(CarrierHealth),
+}
+
+
+def locked(connection: Connection, carrier: str, now: float) -> Any:
+    """The carrier's row, which nobody else reads for a claim until the commit."""
+    query = select(HEALTH).where(HEALTH.c.carrier == carrier).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        new = _INSERT[connection.dialect.name].values(carrier=carrier, date_updated=now)
+        connection.execute(new.on_conflict_do_nothing())  # another process may be as quick
+        row = connection.execute(query).one()
+    return row
+
+
+def breaker(row: Any) -> Breaker:
+    return Breaker(state=State(row.breaker), failures=row.failures, opened_at=row.opened_at)
+
+
+def note(connection: Connection, carrier: str, *, worked: bool, now: float) -> Breaker:
+    """The carrier gave an answer, or none: its breaker now."""
+    before = breaker(locked(connection, carrier, now)).at(now)
+    after = before.succeeded() if worked else before.failed(now)
+    values = {"breaker": after.state, "failures": after.failures, "opened_at": after.opened_at}
+    connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(values))
+    return after
+
+
+def pause(connection: Connection, carrier: str, seconds: float, now: float) -> None:
+    """The carrier wants no message for so long, LONGEST_PAUSE at most."""
+    until = max(locked(connection, carrier, now).next_at, now + min(seconds, LONGEST_PAUSE))
+    connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(next_at=until))
+
+
+def measure(connection: Connection, taken: Mapping[str, int], now: float) -> None:
+    """Adds to the speed of each queue. `taken` counts what its carrier took since this process last did so.
+
+    Both speeds are sums that decay, so it does not matter how many processes add to them, and how often. What was
+    offered follows from what left and by how much the queue grew.
+    """
+    sizes = select(QueuedMessage.carrier, func.count()).group_by(QueuedMessage.carrier)
+    depths: dict[str, int] = {row[0]: row[1] for row in connection.execute(sizes)}
+    known = set(connection.execute(select(HEALTH.c.carrier).where(HEALTH.c.depth > 0)).scalars())
+    for carrier in sorted(taken.keys() | depths.keys() | known):
+        row, depth = locked(connection, carrier, now), depths.get(carrier, 0)
+        left, grown = taken.get(carrier, 0), depth - row.depth
+        if not (left or grown):
+            continue
+        fade = math.exp(-max(0.0, now - row.date_updated) / WINDOW)
+        values = {
+            "taken": row.taken * fade + left / WINDOW,
+            "offered": row.offered * fade + max(0, left + grown) / WINDOW,
+            "depth": depth,
+            "date_updated": now,
+        }
+        connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(values))
