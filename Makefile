@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo contact-centre test check bench docs clean
+.PHONY: help demo contact-centre text-support test check bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -14,6 +14,9 @@ demo: $(VENV)/.ready ## run everything, let a call come in, show that both sides
 
 contact-centre: $(VENV)/.ready-test ## the sample contact centre of examples/: menu, queues, agents in browsers, voicemail
 	@$(BIN)/python examples/contact_centre/run.py
+
+text-support: $(VENV)/.ready-test ## the sample support desk of examples/: phones write, agents answer in a page
+	@$(BIN)/python examples/text_support/run.py
 
 test: $(VENV)/.ready-test ## the tests; what needs a browser or PostgreSQL is skipped where that is missing
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

@@ -69,4 +69,4 @@ def test_the_official_library_takes_what_is_given() -> None:
                     *node.args, **{str(one.arg): one.value for one in node.keywords}
                 )
                 checked += 1
-    assert checked == 6
+    assert checked == 7

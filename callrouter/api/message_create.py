@@ -28,8 +28,14 @@ KEPT_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 INVALID_TO, INVALID_FROM = 21211, 21212
 
 
-def _otherwise(name: str, value: str) -> str:
-    return value if value in ("hold", "tell") else phone(name, value, params.INVALID)
+def otherwise(name: str, value: str) -> str:
+    try:
+        return value if value in ("hold", "tell") else phone(name, value, params.INVALID)
+    except ApiError as error:
+        reason = (
+            f"{name}: {value[:40]!r} is neither hold, tell, nor a phone number in E.164 such as +14155550123."
+        )
+        raise ApiError(400, params.INVALID, reason) from error
 
 
 SETTINGS = (
@@ -47,7 +53,7 @@ SETTINGS = (
     parameter("ContentSid", "content_sid", params.text(LONGEST_ADDRESS, 21655)),
     parameter("ContentRetention", "content_retention", params.choice(("retain",), 30029)),
     parameter("AddressRetention", "address_retention", params.choice(("retain",), 30030)),
-    parameter("Otherwise", "otherwise", _otherwise),
+    parameter("Otherwise", "otherwise", otherwise),
     parameter("MediaRequired", "media_required", params.flag),
 )
 """What is to be discarded or obfuscated is refused: we would keep it. The last two are callrouter's own: for a client
@@ -112,7 +118,14 @@ def _sender(wanted: dict[str, Any]) -> tuple[str, str | None]:
     if from_.startswith(CLIENT):
         from_ = client("From", from_, INVALID_FROM)
     elif from_ and not (SHORT_CODE.fullmatch(from_) or NAME.fullmatch(from_)):
-        from_ = phone("From", from_, INVALID_FROM)
+        try:
+            from_ = phone("From", from_, INVALID_FROM)
+        except ApiError as error:
+            reason = (
+                f"From: {from_[:40]!r} is neither a phone number in E.164 such as +14155550123, nor a short code, "
+                "nor a name of at most 11 letters, digits and spaces."
+            )
+            raise ApiError(400, INVALID_FROM, reason) from error
     return from_, service_sid or None
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 from callrouter.api import params
 from callrouter.api.access import demand_active
 from callrouter.api.context import api
+from callrouter.api.message_create import otherwise
 from callrouter.api.messaging.rendering import moment, respond, respond_list, url
 from callrouter.api.paging import page
 from callrouter.api.params import parameter
@@ -31,6 +32,7 @@ NEW = (
     parameter("Number", "number", params.text(16)),
     parameter("Client", "client", params.text(256)),
     parameter("Timeout", "timeout", params.integer(1, sessions.LONGEST)),
+    parameter("Otherwise", "otherwise", otherwise),
 )
 CHANGE = (
     parameter("Status", "status", params.choice((sessions.CLOSED,))),
@@ -126,6 +128,7 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
         "phone": row.phone,
         "number": row.number,
         "client": row.client,
+        "otherwise": row.otherwise,
         "status": sessions.status(row, api().now()),
         "timeout": row.timeout,
         "date_ends": moment(row.ends_at),

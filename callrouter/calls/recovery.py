@@ -37,6 +37,11 @@ class Found:
     timers: Sequence[Any] = ()
 
 
+def alive(connection: Connection, now: float) -> bool:
+    """Whether a router runs, as far as the leases say."""
+    return connection.execute(select(RouterNode.name).where(RouterNode.lease_until > now)).first() is not None
+
+
 def take_lease(connection: Connection, name: str, now: float) -> Found:
     """Begins a new life of the router `name`, with all that its earlier ones left."""
     before = connection.execute(select(RouterNode.epoch).where(RouterNode.name == name)).scalar()

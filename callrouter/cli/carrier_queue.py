@@ -1,13 +1,16 @@
 """`callrouter carrier queue`: what waits for each carrier, and how fast it leaves."""
 
 import time
+from functools import partial
 
 import click
 from rich.console import Console
 
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.output import json_option, print_many
+from callrouter.directory import carriers
 from callrouter.messages.routing import tables
+from callrouter.messages.transport import PRESENCE
 
 COLUMNS = ("carrier", "depth", "segments", "leased", "oldest", "in", "out", "conversion", "breaker")
 ACCOUNTS = ("carrier", "account_sid", "depth", "segments", "leased", "oldest")
@@ -36,6 +39,8 @@ def queue(
         if watch and not as_json:
             console.clear()  # on a terminal only
         shown = [one for one in found if name in (None, one["carrier"])]
+        if name and not shown and name != PRESENCE:
+            deployment.read(partial(carriers.fetch, name=name))
         print_many(shown, ACCOUNTS if accounts else COLUMNS, as_json)
         left = None if left is None else left - 1
         if left == 0 or watch is None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.output import account_option, json_option, print_many, print_one, public
+from callrouter.directory.e164 import E164
 from callrouter.messages.routing import routes as directory
 from callrouter.messages.routing import tables
 from callrouter.messages.routing.choose import choose
@@ -46,6 +47,10 @@ def routes(deployment: Deployment, to: str | None, kind: str, account_sid: str |
     if to is None:
         print_many(deployment.read(tables.routes), COLUMNS, as_json)
         return
+    if not E164.fullmatch(to):
+        raise click.BadParameter(
+            f"{to!r} is no phone number in E.164 such as +14155550123", param_hint="--to"
+        )
     owner, now = deployment.account(account_sid).account_sid, deployment.now()
     decision = deployment.read(lambda c: choose(c, owner, to, kind, now, lambda: 0.0))
     considered: list[dict[str, Any]] = [{**dict.fromkeys(CONSIDERED), **one} for one in decision.considered]

@@ -1,5 +1,6 @@
 """`callrouter messages`: what was written, sending a message, and the ladder of one."""
 
+import re
 from random import random
 from typing import Any
 
@@ -9,14 +10,26 @@ from werkzeug.datastructures import MultiDict
 
 from callrouter import models
 from callrouter.api.message_create import submission
+from callrouter.calls.recovery import alive
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.message_ladder import fetch_ladder, named, print_ladder
 from callrouter.cli.output import account_option, json_option, moment, print_many, print_one
 from callrouter.directory.errors import Refused
 from callrouter.messages import outgoing
+from callrouter.messages.status import Status
 from foundation.webserver.errors import ApiError
 
 MESSAGES = models.Message.__table__.c
+OPTIONS = {
+    "From": "--from",
+    "MessagingServiceSid": "--service",
+    "MediaUrl": "--media",
+    "StatusCallback": "--status-callback",
+    "ValidityPeriod": "--validity",
+    "SendAt": "--at",
+}
+OPTION = re.compile(rf"\b({'|'.join(OPTIONS)})\b")
+"""REST's names, which refusals use, and the command line's."""
 COLUMNS = ("sid", "date_created", "direction", "from", "to", "status", "error_code", "body")
 
 
@@ -59,12 +72,15 @@ def send(
         wanted = deployment.read(lambda c: submission(c, owner, form, now))
         made = deployment.write(lambda c: outgoing.submit(c, wanted, now, owner="", random=random), owner)
     except ApiError as error:
-        raise Refused(error.code, f"{error.code}: {error.message}", error.status) from error
+        reason = OPTION.sub(lambda name: OPTIONS[name[0]], error.message)
+        raise Refused(error.code, f"{error.code}: {reason}", error.status) from error
     print_one({"sid": made.sid, "status": made.status}, as_json)
+    if not as_json and not deployment.read(lambda c: alive(c, now)):
+        click.echo("Note: no router runs; one will send it when it does", err=True)
 
 
 @messages.command("list")
-@click.option("--status", help="Only those of this status.")
+@click.option("--status", type=click.Choice([one.value for one in Status]), help="Only those of this status.")
 @click.option("--from", "sender", help="Only those from this number, short code, name or client.")
 @click.option("--to", help="Only those to this number or client.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

@@ -30,7 +30,7 @@ def url(name: str, text: str, code: int = INVALID_URL) -> str:
         try:
             _ANY_ADDRESS.check_url(text)
         except UrlRefused as error:
-            raise Refused(code, f"{name} is not a usable URL: {error}") from error
+            raise Refused(code, f"{name} is not a usable URL: {error.reason}") from error
     return text
 
 

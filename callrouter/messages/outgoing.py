@@ -26,6 +26,10 @@ __all__ = ["Submission", "Submitted", "enqueue", "submit"]
 
 NO_SENDER, OPTED_OUT, SUSPENDED = 21603, 21610, 30002
 OTHER_REQUEST = 20409
+NO_CARRIER = (
+    "No carrier of this deployment takes messages to {to}: there is none, or all are disabled, banned there or "
+    "without a route. `callrouter carrier routes --to {to}` tells."
+)
 MESSAGES = Message.__table__.c
 
 
@@ -254,7 +258,7 @@ def _decision(
             reason = "The queue of messages is full; nothing was stored. Try again later."
             raise ApiError(429, entering.FULL, reason, {"Retry-After": "10"})
         if not decision.carrier:
-            raise ApiError(400, entering.NO_ROUTE, f"No carrier of this deployment takes messages to {to}.")
+            raise ApiError(400, entering.NO_ROUTE, NO_CARRIER.format(to=to))
         if not (capped and entering.full(connection, decision.carrier, account_sid)):
             return decision
         full.append(decision.carrier)

@@ -110,6 +110,7 @@ class Turn:
             media_urls=tuple(paths),
             answers=message.sid,
             session_sid=session.sid,
+            otherwise=session.otherwise,
         )
         with suppress(ApiError):
             self._submit(submission)
@@ -160,7 +161,7 @@ class Turn:
             messaging_service_sid=None if command.from_ else message.messaging_service_sid,
             status_callback=command.status_callback,
             answers=message.sid,
-            session_sid=self._session(to, command.session),
+            session_sid=self._session(to, command),
             otherwise=command.otherwise,
             media_required=command.media_required,
         )
@@ -183,10 +184,10 @@ class Turn:
         self.rows += sent.rows
         return sent.status.value
 
-    def _session(self, to: str, seconds: int | None) -> str | None:
+    def _session(self, to: str, command: Reply) -> str | None:
         """Opens a session between the phone and the client that is written to, if the app wants one."""
         kind, _, client = to.partition(":")
-        if seconds is None or kind != "client":
+        if command.session is None or kind != "client":
             return None
         message = self._message
         row = sessions.begin(
@@ -195,8 +196,9 @@ class Turn:
             number=message.to,
             phone=message._mapping["from"],
             client=client,
-            timeout=seconds,
+            timeout=command.session,
             now=self._now,
+            otherwise=command.otherwise,
         )
         self._connection.execute(
             update(Message)

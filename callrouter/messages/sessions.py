@@ -79,15 +79,18 @@ def begin(
     timeout: int,
     now: float,
     sid: str = "",
+    otherwise: str | None = None,
 ) -> str:
-    """Opens a session, or goes on with the one that these three have; its SID. `sid`: for a new one."""
+    """Opens a session, or goes on with the one that these three have; its SID. `sid`: for a new one.
+
+    `otherwise`: what becomes of the phone's messages when the client is not there (PR-73)."""
     before = connection.execute(
         select(MessageSession.__table__)
         .where(ROWS.account_sid == account_sid, ROWS.open_key == _key(number, phone))
         .with_for_update()
     ).first()
     if before is not None and before.client == client and before.ends_at > now:
-        moved = {"timeout": timeout, "ends_at": now + timeout, "date_updated": now}
+        moved = {"otherwise": otherwise, "timeout": timeout, "ends_at": now + timeout, "date_updated": now}
         connection.execute(_this(account_sid, before.sid).values(moved))
         return str(before.sid)
     if before is not None:
@@ -98,6 +101,7 @@ def begin(
         "phone": phone,
         "number": number,
         "client": client,
+        "otherwise": otherwise,
         "status": OPEN,
         "open_key": _key(number, phone),
         "timeout": timeout,
@@ -109,10 +113,12 @@ def begin(
     return str(row["sid"])
 
 
-def touch(connection: Connection, account_sid: str, sid: str, now: float) -> None:
-    """It has had a message: its timeout starts again."""
+def touch(connection: Connection, account_sid: str, sid: str, now: float, *, client: str = "") -> None:
+    """It has had a message: its timeout starts again. `client`: who got that, and has the session from now on; of a
+    destination, that is the one who was chosen (PR-28)."""
     its = _this(account_sid, sid).where(ROWS.status == OPEN, ROWS.ends_at > now)
-    connection.execute(its.values(ends_at=now + ROWS.timeout, date_updated=now))
+    values = {"ends_at": now + ROWS.timeout, "date_updated": now, **({"client": client} if client else {})}
+    connection.execute(its.values(values))
 
 
 def set_timeout(connection: Connection, account_sid: str, sid: str, timeout: int, now: float) -> None:

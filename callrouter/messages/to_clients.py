@@ -62,7 +62,7 @@ class ToClients:
         except PresenceRefused as error:
             raise _refusal(error) from error
         considered = reaching.considered(reach, chosen, media_required=message.media_required, placed=placed)
-        await self._engine.persist(partial(self._note, message, considered), message.account_sid)
+        await self._engine.persist(partial(self._note, message, chosen, considered), message.account_sid)
         if placed.status == "no-media":
             raise Refused(NO_MEDIA, f"no device of {message.to} takes media", elsewhere=False)
         if placed.status == "nobody":
@@ -80,7 +80,7 @@ class ToClients:
         chosen = reaching.choose(reach, media_required=message.media_required, before=before)
         if before is None:
             considered = reaching.considered(reach, chosen, media_required=message.media_required)
-            await self._engine.persist(partial(self._note, message, considered), message.account_sid)
+            await self._engine.persist(partial(self._note, message, chosen, considered), message.account_sid)
         return chosen
 
     def _put(self, message: Outgoing, chosen: Presence) -> ClientMessage:
@@ -118,8 +118,10 @@ class ToClients:
             row = _last(connection, message)
         return reaching.chosen_before(row.considered) if row else None
 
-    def _note(self, message: Outgoing, considered: list[dict[str, Any]], connection: Connection) -> None:
-        """The decision, and that its session goes on."""
+    def _note(
+        self, message: Outgoing, chosen: Presence, considered: list[dict[str, Any]], connection: Connection
+    ) -> None:
+        """The decision, and that its session goes on, with the client that was chosen if that is the account's."""
         now = self._engine.now()
         last = connection.execute(
             select(func.max(DECISIONS.attempt)).where(
@@ -137,7 +139,8 @@ class ToClients:
         }
         connection.execute(insert(MessageDecision), [row])
         if message.session_sid:
-            sessions.touch(connection, message.account_sid, message.session_sid, now)
+            client = chosen.client if chosen.account_sid == message.account_sid else ""
+            sessions.touch(connection, message.account_sid, message.session_sid, now, client=client)
 
 
 def _last(connection: Connection, message: Outgoing) -> Row[Any] | None:

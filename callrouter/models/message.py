@@ -158,6 +158,8 @@ class MessageSession(Base):
     """the number of ours between them"""
     client: Mapped[str] = mapped_column(String(256))
     """the client's identity"""
+    otherwise: Mapped[Word | None]
+    """for when the client is not there, as of a message (PR-73); None: messages to it are held"""
     status: Mapped[Word]
     """open, closed or timed-out"""
     open_key: Mapped[str | None] = mapped_column(String(80))

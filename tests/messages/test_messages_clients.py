@@ -71,6 +71,22 @@ def test_pr70_destination_goes_to_the_first_client_that_takes_messages(world: Cl
     assert world.message(sid).status == "delivered"
 
 
+def test_pr71_the_session_with_a_destination_is_that_of_the_client_who_got_the_message(
+    world: ClientsWorld,
+) -> None:
+    """So that she, and nobody else, goes on with it; a client of another account can't have a session of ours."""
+    stranger = client(new_sid(ACCOUNT), "dora", "sms")
+    for chosen, owner in ((client(world.account, "carol", "sms"), "carol"), (stranger, "support")):
+        world.presence.targets["support"] = (client(world.account, "alice", "voice"), chosen)
+        facts = {"number": NUMBER, "phone": PHONE, "client": "support", "timeout": 60, "now": world.time}
+        session = world.write(lambda c, facts=facts: sessions.begin(c, world.account, **facts))
+        sid = world.stored(to="client:support", session_sid=session)
+        world.send(sid, session_sid=session)
+        (row,) = world.read(models.MessageSession, sid=session)
+        assert row.client == owner
+        world.write(lambda c, session=session: sessions.close(c, world.account, session, world.time))
+
+
 def test_pr72_another_try_goes_to_the_client_that_was_chosen_before(world: ClientsWorld) -> None:
     """The presence server may have kept it although no answer was heard: nobody else may get it."""
     world.presence.targets["support"] = (client(world.account, "bob", "sms"),)

@@ -297,8 +297,9 @@ def test_the_dispatcher_gives_work_up_after_its_tries(w: World) -> None:
 
 
 def test_a_session_is_opened_by_a_reply_and_then_the_client_gets_what_the_phone_writes(w: World) -> None:
-    """PR-70, PR-71: from the second message on, the app is not asked."""
-    says(w, answer("<Response><Message to='client:alice' session='600'>Phone calling</Message></Response>"))
+    """PR-70, PR-71: from the second message on, the app is not asked; what it said of an absent client goes for all."""
+    opens = "<Message to='client:alice' session='600' otherwise='tell'>Phone calling</Message>"
+    says(w, answer(f"<Response>{opens}</Response>"))
     w.arrive("First", id="c1")
     w.run()
     (session,) = w.rows(models.MessageSession)
@@ -315,6 +316,7 @@ def test_a_session_is_opened_by_a_reply_and_then_the_client_gets_what_the_phone_
     )
     assert {row.session_sid for row in w.rows(models.Message)} == {session.sid}
     assert {row.carrier for row in w.rows(models.QueuedMessage)} == {"presence"}
+    assert (first.otherwise, second.otherwise) == ("tell", "tell")
     w.now += 601
     w.arrive("Third", id="c3")
     w.run()

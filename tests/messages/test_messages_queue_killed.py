@@ -216,9 +216,3 @@ async def _three(world: QueueWorld, count: int, seconds: float) -> None:
 
 async def test_pq_e_three_carriers_one_killed_and_the_process_too(world: QueueWorld) -> None:
     await _three(world, 240, 60)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_pq_e_ten_thousand_messages(world: QueueWorld) -> None:
-    asyncio.run(_three(world, 10_000, 500))

@@ -78,7 +78,9 @@ class RouterLink:
                 raise CallRefused(sent.status, _code(sent.answer), text)
             why = f"answered {sent.status}"
             pause = max(pause, _retry_after(sent.answer))
-        raise RouterUnreachable(f"{self._base}{path}: {ATTEMPTS} attempts, the last: {why}")
+        raise RouterUnreachable(
+            f"the router does not answer at {self._base} ({why}, {ATTEMPTS} attempts at {path}); does it run?"
+        )
 
     async def post_raw(self, path: str, body: bytes, headers: Mapping[str, str]) -> Sent:
         """One request, exactly these bytes. requests.RequestException when there is no answer."""

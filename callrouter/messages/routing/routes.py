@@ -133,5 +133,5 @@ def _one(connection: Connection, carrier: str, prefix: str, kind: Kind) -> Route
     query = select(MessageRoute.__table__).filter_by(carrier=carrier, prefix=prefix, kind=kind)
     found = values(Route, connection, query)
     if not found:
-        raise Missing(f"A route of {carrier!r} to {prefix} for {kind}")
+        raise Missing(f"A route or mark of {carrier!r} to {prefix} for {kind}")
     return found[0]

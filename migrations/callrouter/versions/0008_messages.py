@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("phone", ADDRESS, nullable=False),
         sa.Column("number", ADDRESS, nullable=False),
         sa.Column("client", sa.String(256), nullable=False),
+        sa.Column("otherwise", WORD, nullable=True),
         sa.Column("status", WORD, nullable=False),
         sa.Column("open_key", sa.String(80), nullable=True),
         sa.Column("timeout", sa.Integer(), nullable=False),
