@@ -64,6 +64,12 @@ class Nodes:
             url: str | None = connection.execute(found).scalar()
         return url
 
+    def living(self) -> list[str]:
+        """The other nodes, also those that joined a moment ago; reads the database."""
+        with self._database.read() as connection:
+            found = select(nodes.c.node).where(nodes.c.lease_until > _NOW, nodes.c.node != self.name)
+            return list(connection.execute(found.order_by(nodes.c.node)).scalars())
+
     async def join(self) -> None:
         """From now on this node lives, in place of what it was before."""
         if not self.shared:

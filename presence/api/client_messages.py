@@ -69,10 +69,15 @@ def client_messages(api: Api) -> Blueprint:
             raise AccessRefused(Refusal.FOREIGN)
         return grant
 
+    def receiving(account_sid: str, client: str) -> None:
+        """What lets calls come lets messages come (PR-2)."""
+        if not admitted(account_sid, client).incoming:
+            raise AccessRefused(Refusal.INCOMING)
+
     @routes.get("")
     def fetch_all(account_sid: str, client: str) -> Response:
         """What the device has to show now; it comes again until it is acknowledged."""
-        admitted(account_sid, client)
+        receiving(account_sid, client)
         endpoint_id = _endpoint_id(dict(request.args))
         waiting = texts.waiting(account_sid, client_name(client), endpoint_id, api.now())
         return jsonify(messages=list(waiting.shown), more=waiting.full)
@@ -101,7 +106,7 @@ def client_messages(api: Api) -> Blueprint:
     @routes.post("/<message_sid>/Acknowledgements")
     def acknowledge(account_sid: str, client: str, message_sid: str) -> tuple[str, int]:
         """The device has shown it (PR-72); may be repeated."""
-        admitted(account_sid, client)
+        receiving(account_sid, client)
         endpoint_id = _endpoint_id(fields.body())
         stored(texts.acknowledge(account_sid, client, _message(message_sid), endpoint_id, api.now()))
         door.text_acknowledged(account_sid, client, endpoint_id)

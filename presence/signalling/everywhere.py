@@ -103,7 +103,7 @@ class Everywhere(Doorway):
             return _handed(self._neighbours.ask(found[1], "POST", path, frame), Handed.AWAY)
         if known:
             return handed
-        others = [self._neighbours.ask(node, "POST", path, frame) for node in self._nodes.others()]
+        others = [self._neighbours.ask(node, "POST", path, frame) for node in self._nodes.living()]
         handed = super().frame(account_sid, call_sid, frame)
         answers = [handed, *(_handed(one, Handed.UNKNOWN) for one in others)]
         return next((one for one in (Handed.OVER, Handed.AWAY) if one in answers), Handed.UNKNOWN)

@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -38,7 +37,8 @@ from callrouter.carriers.simulator.rtp import RtpSession
 from callrouter.voice.media.dtmf import DigitReader
 from callrouter.voice.media.g711 import decode
 from callrouter.voice.media.packet import parse_rtp
-from foundation.outbound.signature import SignatureRefused, sign_body, verify_body
+from foundation.outbound.signature import sign_body
+from tests.support.fake_router import FakeRouter
 
 SECRET = "a-carrier-secret-of-this-test"
 
@@ -86,54 +86,8 @@ class EchoPhone:
             self.socket.sendto(data, sender)
 
 
-class FakeRouter:
-    """`received` are the accepted bodies with their paths; `refused` the reasons of 403s."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        self.refused: list[str] = []
-        self.answers: list[tuple[int, dict[str, Any]]] = []  # used up before the usual answer
-        router = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = router.take(self.path, dict(self.headers), body)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        stamp, signature = headers.get("X-Callrouter-Timestamp"), headers.get("X-Callrouter-Signature")
-        try:
-            verify_body([SECRET], stamp, signature, body, time.time())
-        except SignatureRefused as refused:
-            self.refused.append(refused.reason)
-            return 403, {"code": 20403, "message": refused.reason}
-        self.received.append((path, json.loads(body)))
-        if self.answers:
-            return self.answers.pop(0)
-        return (201, {"call_sid": "CA1"}) if path.endswith("/calls") else (200, {"status": "ok"})
-
-    def events(self) -> list[str]:
-        return [body["type"] for path, body in self.received if path.endswith("/events")]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self._thread.join(5)
-        self.server.server_close()
+def told(router: FakeRouter) -> list[str]:
+    return [body["type"] for path, body in router.received if path.endswith("/events")]
 
 
 def command(carrier: SimulatedCarrier, call_id: str, type: str, **fields: Any) -> requests.Response:
@@ -161,7 +115,7 @@ def echo_phone() -> Iterator[EchoPhone]:
 
 @pytest.fixture
 def router() -> Iterator[FakeRouter]:
-    router = FakeRouter()
+    router = FakeRouter(SECRET)
     yield router
     router.close()
 
@@ -197,7 +151,7 @@ def test_a_call_in_is_answered_heard_pressed_and_hung_up(router: FakeRouter) -> 
                 await call.press("9", signalled=True)
                 await call.hangup()
                 assert (await call.ended) == Ending(by="carrier", cause=Cause.NORMAL)
-                assert router.events() == ["dtmf", "hangup"]
+                assert told(router) == ["dtmf", "hangup"]
                 report = call.report()
                 assert report.answered_after is not None
                 assert report.heard_hz == pytest.approx(700, abs=3)
@@ -242,9 +196,9 @@ def test_a_dial_rings_answers_with_a_tone_and_is_ended_by_the_router(router: Fak
             await call.answered
             assert (call.from_, call.to, call.call_sid) == ("+15550199", "+15550142", "CA7")
             async with asyncio.timeout(5):
-                while "answered" not in router.events():
+                while "answered" not in told(router):
                     await asyncio.sleep(0.01)
-            assert router.events() == ["ringing", "answered"]
+            assert told(router) == ["ringing", "answered"]
             ear.connect(router.received[-1][1]["sdp"])
             assert await call.heard(0.4) == pytest.approx(480, abs=3)
             assert await call_ear.heard(0.4) == pytest.approx(950, abs=3)
@@ -262,7 +216,7 @@ def test_a_dial_fails_at_once(router: FakeRouter, outcome: Outcome) -> None:
             await dial(carrier, timeout=20)
             call = await carrier.dialled()
             assert await call.ended == Ending(by="carrier", cause=Cause(outcome))
-            await eventually(lambda: router.events() == ["failed"])
+            await eventually(lambda: told(router) == ["failed"])
             assert router.received[-1][1]["cause"] == outcome
 
     asyncio.run(scenario())
@@ -274,7 +228,7 @@ def test_a_dial_that_nobody_answers_ends_at_the_routers_timeout(router: FakeRout
             await dial(carrier, timeout=0.1)
             call = await carrier.dialled()
             assert (await call.ended).cause is Cause.NO_ANSWER
-            await eventually(lambda: router.events() == ["ringing", "failed"])
+            await eventually(lambda: told(router) == ["ringing", "failed"])
 
     asyncio.run(scenario())
 
@@ -288,7 +242,7 @@ def test_cancel_stops_the_ringing_and_nothing_more_is_told(router: FakeRouter) -
             assert await commanded(carrier, "CA7", "cancel") == 202
             assert await call.ended == Ending(by="router", cause=Cause.CANCELED)
             assert await commanded(carrier, "CA7", "cancel") == 404
-        assert router.events() == ["ringing"]
+        assert told(router) == ["ringing"]
 
     asyncio.run(scenario())
 
@@ -300,7 +254,7 @@ def test_a_repeated_command_is_answered_as_before_and_done_once(router: FakeRout
         async with carrier_of(router, script=DialScript(outcome=Outcome.BUSY)) as carrier:
             for _ in range(3):
                 assert await dial(carrier, timeout=20, key="one") == 202
-            await eventually(lambda: router.events() == ["failed"])
+            await eventually(lambda: told(router) == ["failed"])
             assert (await carrier.dialled()).id == "CA7"
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(carrier.dialled(), 0.2)
@@ -389,7 +343,7 @@ def test_events_are_retried_until_the_router_takes_them(
             router.answers = [(500, {}), (503, {})]
             await call.hangup()
             ids = {body["event_id"] for path, body in router.received if path.endswith("/events")}
-            assert router.events() == ["hangup"] * 3
+            assert told(router) == ["hangup"] * 3
             assert len(ids) == 1
 
     asyncio.run(scenario())
@@ -442,7 +396,7 @@ def test_misbehaviour_is_what_it_says(
             carrier.faults = faults
             await call.press("5", signalled=True)
             await call.hangup()
-            assert router.events() == events
+            assert told(router) == events
             assert len(router.refused) == refused
 
     asyncio.run(scenario())

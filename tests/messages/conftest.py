@@ -1,20 +1,5 @@
 """Tests of messages may be coroutines."""
 
-import asyncio
-import inspect
+from tests.support.coroutines import pytest_pyfunc_call
 
-import pytest
-
-SECONDS = 90
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs `async def` tests, each in a loop of its own and within a bound."""
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    names = inspect.signature(test).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(test(**arguments), SECONDS))
-    return True
+__all__ = ["pytest_pyfunc_call"]

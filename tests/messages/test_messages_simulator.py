@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -27,68 +25,25 @@ from callrouter.carriers.simulator import (
 )
 from callrouter.carriers.simulator import link as link_module
 from callrouter.carriers.simulator.messages import Pace
-from foundation.outbound.signature import SignatureRefused, sign_body, verify_body
+from foundation.outbound.signature import sign_body
+from tests.support.fake_router import FakeRouter
 
 SECRET = "a-carrier-secret-of-this-test"
 
 
-class Router:
-    """Verifies signatures; `received` are the accepted bodies with their paths, `answers` go before the usual one."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        self.answers: list[tuple[int, dict[str, Any]]] = []
-        router = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = router.take(self.path, dict(self.headers), body)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        try:
-            stamp, signature = headers.get("X-Callrouter-Timestamp"), headers.get("X-Callrouter-Signature")
-            verify_body([SECRET], stamp, signature, body, time.time())
-        except SignatureRefused as refused:
-            return 403, {"code": 20403, "message": refused.reason}
-        self.received.append((path, json.loads(body)))
-        if self.answers:
-            return self.answers.pop(0)
-        return (200, {"status": "ok"}) if path.endswith("/events") else (201, {"message_sid": "SM1"})
-
-    def receipts(self, sid: str = "") -> list[str]:
-        return [body["status"] for path, body in self.received if f"/{sid}" in path and "/events" in path]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self._thread.join(5)
-        self.server.server_close()
+def receipts(router: FakeRouter, sid: str = "") -> list[str]:
+    return [body["status"] for path, body in router.received if f"/{sid}" in path and "/events" in path]
 
 
 @pytest.fixture
-def router() -> Iterator[Router]:
-    router = Router()
+def router() -> Iterator[FakeRouter]:
+    router = FakeRouter(SECRET)
     yield router
     router.close()
 
 
 @asynccontextmanager
-async def carrier_of(router: Router, **options: Any) -> AsyncIterator[SimulatedCarrier]:
+async def carrier_of(router: FakeRouter, **options: Any) -> AsyncIterator[SimulatedCarrier]:
     async with asyncio.timeout(30), SimulatedCarrier("acme", SECRET, router.url, **options) as carrier:
         yield carrier
 
@@ -127,7 +82,7 @@ async def handed(carrier: SimulatedCarrier, sid: str = "SM7", **fields: Any) -> 
 # -- from a phone
 
 
-def test_a_phones_message_comes_into_the_router(router: Router) -> None:
+def test_a_phones_message_comes_into_the_router(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             media = [("http://127.0.0.1/a.png", "image/png")]
@@ -150,7 +105,7 @@ def test_a_phones_message_comes_into_the_router(router: Router) -> None:
     asyncio.run(scenario())
 
 
-def test_a_refused_message_says_why(router: Router) -> None:
+def test_a_refused_message_says_why(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             router.answers = [(404, {"code": 21421, "message": "No such number here."})]
@@ -166,7 +121,7 @@ def test_a_refused_message_says_why(router: Router) -> None:
     asyncio.run(scenario())
 
 
-def test_a_receipt_of_the_tests_own_choice(router: Router) -> None:
+def test_a_receipt_of_the_tests_own_choice(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             await carrier.report("SM1", "undelivered", 30005, event_id="one")
@@ -185,7 +140,7 @@ def test_a_receipt_of_the_tests_own_choice(router: Router) -> None:
 # -- to a phone
 
 
-def test_a_handed_over_message_is_taken_once_and_reported(router: Router) -> None:
+def test_a_handed_over_message_is_taken_once_and_reported(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             media = [{"url": "http://127.0.0.1/m", "content_type": "image/gif"}]
@@ -209,12 +164,12 @@ def test_a_handed_over_message_is_taken_once_and_reported(router: Router) -> Non
             )
             assert carrier.handed("SM7") == 3
             await eventually(lambda: bool(router.received))
-            assert router.receipts("SM7") == ["delivered"]
+            assert receipts(router, "SM7") == ["delivered"]
 
     asyncio.run(scenario())
 
 
-def test_copies_at_the_same_moment_are_one_message(router: Router) -> None:
+def test_copies_at_the_same_moment_are_one_message(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router, texting=TextScript(answer_after=0.1)) as carrier:
             answers = await asyncio.gather(*(handed(carrier) for _ in range(6)))
@@ -236,7 +191,9 @@ TOLD = {
 
 
 @pytest.mark.parametrize(("script", "told"), TOLD.values(), ids=list(TOLD))
-def test_what_a_carrier_says_of_a_message(router: Router, script: dict[str, Any], told: list[str]) -> None:
+def test_what_a_carrier_says_of_a_message(
+    router: FakeRouter, script: dict[str, Any], told: list[str]
+) -> None:
     async def scenario() -> None:
         texting = TextScript(receipt_after=0, error_code=30005, **script)
         async with carrier_of(router, texting=texting) as carrier:
@@ -244,40 +201,40 @@ def test_what_a_carrier_says_of_a_message(router: Router, script: dict[str, Any]
             carrier.texting = TextScript(receipt_after=0)
             await handed(carrier, "SM8")  # its receipt comes after those of the first
             await eventually(lambda: len(router.received) > len(told))
-            assert sorted(router.receipts("SM7")) == sorted(told)
+            assert sorted(receipts(router, "SM7")) == sorted(told)
             codes = [body.get("error_code") for path, body in router.received if "SM7" in path]
-            assert codes == [30005 if status == "undelivered" else None for status in router.receipts("SM7")]
+            assert codes == [30005 if status == "undelivered" else None for status in receipts(router, "SM7")]
             ids = [body["event_id"] for _, body in router.received]
             assert len(set(ids)) == len(ids)
 
     asyncio.run(scenario())
 
 
-def test_receipts_come_again_with_their_id(router: Router) -> None:
+def test_receipts_come_again_with_their_id(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             carrier.faults = Faults(duplicates=2)
             await handed(carrier)
             await eventually(lambda: len(router.received) == 3)
-            assert router.receipts() == ["delivered"] * 3
+            assert receipts(router) == ["delivered"] * 3
             assert len({body["event_id"] for _, body in router.received}) == 1
 
     asyncio.run(scenario())
 
 
-def test_an_early_receipt_overtakes_the_answer(router: Router) -> None:
+def test_an_early_receipt_overtakes_the_answer(router: FakeRouter) -> None:
     """OM9 before OM8: the router hears what became of a message before it knows that it was taken."""
 
     async def scenario() -> None:
         async with carrier_of(router, texting=TextScript(early=True, receipt_after=9)) as carrier:
             answer = await handed(carrier)
-            assert (answer.status_code, router.receipts("SM7")) == (202, ["delivered"])
+            assert (answer.status_code, receipts(router, "SM7")) == (202, ["delivered"])
 
     asyncio.run(scenario())
 
 
 def test_a_receipt_is_given_until_the_router_takes_it(
-    router: Router, monkeypatch: pytest.MonkeyPatch
+    router: FakeRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A router that is restarted misses none: more rounds of attempts than a request has."""
     monkeypatch.setattr(link_module, "FIRST_PAUSE", 0.001)
@@ -295,7 +252,7 @@ def test_a_receipt_is_given_until_the_router_takes_it(
 # -- carriers that don't take it
 
 
-def test_a_carrier_that_is_down_takes_nothing(router: Router) -> None:
+def test_a_carrier_that_is_down_takes_nothing(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router, texting=TextScript(line=Line.DOWN)) as carrier:
             assert (await handed(carrier)).status_code == 503
@@ -306,7 +263,7 @@ def test_a_carrier_that_is_down_takes_nothing(router: Router) -> None:
     asyncio.run(scenario())
 
 
-def test_a_mute_carrier_takes_it_and_never_says_so(router: Router) -> None:
+def test_a_mute_carrier_takes_it_and_never_says_so(router: FakeRouter) -> None:
     """OM5 to OM8, the ambiguous window: the router hears nothing, and the message may be out."""
 
     async def scenario() -> None:
@@ -322,7 +279,7 @@ def test_a_mute_carrier_takes_it_and_never_says_so(router: Router) -> None:
 
 
 @pytest.mark.parametrize("final", [True, False])
-def test_a_refusal_has_a_code_and_says_whether_it_is_final(router: Router, final: bool) -> None:
+def test_a_refusal_has_a_code_and_says_whether_it_is_final(router: FakeRouter, final: bool) -> None:
     async def scenario() -> None:
         texting = TextScript(refused=1.0, refusal=30007, final=final)
         async with carrier_of(router, texting=texting) as carrier:
@@ -334,7 +291,7 @@ def test_a_refusal_has_a_code_and_says_whether_it_is_final(router: Router, final
     asyncio.run(scenario())
 
 
-def test_more_than_its_rate_is_asked_to_wait(router: Router) -> None:
+def test_more_than_its_rate_is_asked_to_wait(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router, texting=TextScript(rate=2)) as carrier:
             answers = [await handed(carrier, f"SM{number}") for number in range(5)]
@@ -356,7 +313,7 @@ def test_a_pace_by_the_clock() -> None:
     assert [pace.wait(0.5, at) for at in (200.0, 200.5, 202.0)] == [0, 1.5, 0]
 
 
-def test_one_script_for_each_destination(router: Router) -> None:
+def test_one_script_for_each_destination(router: FakeRouter) -> None:
     async def scenario() -> None:
         def script(_from: str, to: str) -> TextScript:
             return TextScript(refused=float(to.endswith("0")))
@@ -383,7 +340,7 @@ def test_one_script_for_each_destination(router: Router) -> None:
         {name: value for name, value in message().items() if name != "again"},
     ],
 )
-def test_what_is_no_message_is_a_bad_request(router: Router, fields: object) -> None:
+def test_what_is_no_message_is_a_bad_request(router: FakeRouter, fields: object) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             answer = await asyncio.to_thread(post, carrier, fields)
@@ -394,7 +351,7 @@ def test_what_is_no_message_is_a_bad_request(router: Router, fields: object) -> 
     asyncio.run(scenario())
 
 
-def test_an_unsigned_message_changes_nothing(router: Router) -> None:
+def test_an_unsigned_message_changes_nothing(router: FakeRouter) -> None:
     async def scenario() -> None:
         async with carrier_of(router) as carrier:
             url = f"{carrier.control_url}/messages"
@@ -421,7 +378,7 @@ def test_lots_are_the_seeds_and_keep_their_shares() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_lossy_carrier_loses_the_same_ones_each_time(router: Router, seed: int) -> None:
+def test_a_lossy_carrier_loses_the_same_ones_each_time(router: FakeRouter, seed: int) -> None:
     async def fates() -> list[bool]:
         script = TextScript(delivered=0.5, receipts=Receipts.NONE)
         async with carrier_of(router, texting=script, seed=seed) as carrier:

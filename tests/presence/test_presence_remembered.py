@@ -235,7 +235,7 @@ def test_pr10_the_short_way_says_what_the_view_says(short: Short, body: dict[str
 def test_pr3_everything_else_goes_the_long_way_and_nothing_is_written(
     short: Short, asked: dict[str, Any]
 ) -> None:
-    assert short.ask(asked.pop("body"), **asked) is None
+    assert short.ask(**asked) is None
     assert short.sight.log() == []
 
 

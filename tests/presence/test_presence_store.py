@@ -314,7 +314,7 @@ def test_bound_calls_are_kept_until_unbound(db: Stores) -> None:
 
 def test_migrations_make_exactly_the_tables_of_the_models(database_url: str) -> None:
     runner.upgrade(database_url, "presence")
-    assert runner.current(database_url, "presence") == runner.head("presence") == "0002"
+    assert runner.current(database_url, "presence") == runner.head("presence") == "0003"
     database = Database(database_url)
     found = inspect(database.reader_engine)
     for table in metadata.sorted_tables:
@@ -334,7 +334,7 @@ def test_migrations_make_exactly_the_tables_of_the_models(database_url: str) -> 
     database = Database(database_url)
     assert set(inspect(database.reader_engine).get_table_names()) <= {"alembic_version"}
     database.close()
-    assert [step[0] for step in runner.history("presence")] == ["0001", "0002"]
+    assert [step[0] for step in runner.history("presence")] == ["0001", "0002", "0003"]
 
 
 def test_a_failed_step_leaves_an_sqlite_database_as_it_was(tmp_path: Any) -> None:

@@ -356,7 +356,7 @@ def test_pr46_a_reader_that_does_not_read_slows_nobody_and_misses_nothing(
 def test_pr46_a_reader_that_never_reads_is_given_up(
     node: Node, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("presence.subscriptions.stream.SLOWEST", 0.2)
+    monkeypatch.setattr("presence.event_streams.SLOWEST", 0.2)
     host, port = node.address.split(":")
     with socket.create_connection((host, int(port)), timeout=SECONDS) as dead:
         login = base64.b64encode(f"{account.sid}:{TOKEN}".encode()).decode()

@@ -1,29 +1,16 @@
 """Whole calls through real processes: one deployment for all scenarios, an account for each."""
 
-import asyncio
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scene import Scene, scenes
 
+from tests.support.coroutines import pytest_pyfunc_call
 from tests.support.deployment import Deployment, deployments
 from tests.support.postgresql import Cluster
 
-SECONDS = 90
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs `async def` tests, each in a loop of its own and within a bound."""
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    names = inspect.signature(test).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(test(**arguments), SECONDS))
-    return True
+__all__ = ["pytest_pyfunc_call"]
 
 
 @pytest.fixture(scope="session")

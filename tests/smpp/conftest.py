@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.smpp.parties import SECRET, Router, Smsc
+from tests.smpp.parties import SECRET, Smsc
+from tests.support.coroutines import pytest_pyfunc_call
+from tests.support.fake_router import FakeRouter
 
 if TYPE_CHECKING:
     from callrouter.carriers.smpp.gateway import Options
 
-SECONDS = 90
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs `async def` tests, each in a loop of its own and within a bound."""
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    names = inspect.signature(test).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(test(**arguments), SECONDS))
-    return True
+__all__ = ["pytest_pyfunc_call"]
 
 
 @pytest.fixture
@@ -38,14 +26,14 @@ def smsc() -> Iterator[Smsc]:
 
 
 @pytest.fixture
-def router() -> Iterator[Router]:
-    router = Router()
+def router() -> Iterator[FakeRouter]:
+    router = FakeRouter(SECRET)
     yield router
     router.close()
 
 
 @pytest.fixture
-def options(smsc: Smsc, router: Router, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+def options(smsc: Smsc, router: FakeRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     """Of a gateway between the two, which binds again at once."""
     from callrouter.carriers.smpp import link
     from callrouter.carriers.smpp.gateway import Options

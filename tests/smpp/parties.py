@@ -1,4 +1,4 @@
-"""The two parties that a gateway stands between: the SMSC's process, and a router that verifies signatures."""
+"""The SMSC that a gateway speaks to, as a process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-
-from foundation.outbound.signature import SignatureRefused, verify_body
 
 SECRET = "a-carrier-secret-of-these-tests"
 PATIENCE = 20.0
@@ -69,58 +65,3 @@ class Smsc:
             with self._told:
                 self.events.append(json.loads(line))
                 self._told.notify_all()
-
-
-class Router:
-    """`received` are the bodies that it believed, with their paths; `answers` go before the usual one."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        self.answers: list[tuple[int, dict[str, Any]]] = []
-        self._told = threading.Condition()
-        router = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = router.take(self.path, dict(self.headers), body)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        try:
-            stamp, signature = headers.get("X-Callrouter-Timestamp"), headers.get("X-Callrouter-Signature")
-            verify_body([SECRET], stamp, signature, body, time.time())
-        except SignatureRefused as refused:
-            return 403, {"code": 20403, "message": refused.reason}
-        with self._told:
-            if self.answers:
-                return self.answers.pop(0)
-            self.received.append((path, json.loads(body)))
-            self._told.notify_all()
-        return (200, {"status": "ok"}) if path.endswith("/events") else (201, {"message_sid": "SM1"})
-
-    def wait(self, count: int = 1) -> dict[str, Any]:
-        """The `count`th body."""
-        with self._told:
-            there = self._told.wait_for(lambda: len(self.received) >= count, PATIENCE)
-            assert there, f"the router got no request number {count}: {self.received}"
-            return self.received[count - 1][1]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join(PATIENCE)
-        self._server.server_close()

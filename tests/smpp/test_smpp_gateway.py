@@ -18,8 +18,9 @@ import pytest
 
 from foundation.settings import Settings
 from presence import tls
-from tests.smpp.parties import Router, Smsc
+from tests.smpp.parties import Smsc
 from tests.support.extras import needs
+from tests.support.fake_router import FakeRouter
 
 needs("sms")
 
@@ -35,14 +36,14 @@ LONG = "0123456789" * 40
 
 
 async def test_a_message_goes_out_and_its_report_comes_back(
-    options: Options, smsc: Smsc, router: Router
+    options: Options, smsc: Smsc, router: FakeRouter
 ) -> None:
     await there(lambda: smsc.order(set={"receipt": "text"}))
     async with running(options) as gateway:
         assert (await hand(gateway)).status_code == 202
         submitted = smsc.wait("submit")
         assert await there(router.wait) == {"event_id": "SM1-delivered", "status": "delivered"}
-    assert router.received[0][0] == "/carriers/acme/messages/SM1/events"
+    assert router.taken[0][0] == "/carriers/acme/messages/SM1/events"
     assert bytes.fromhex(submitted["hex"]) == b"hi"
     assert (submitted["source"], submitted["source_ton"]) == ("15550199", 1)
     assert (submitted["destination"], submitted["registered_delivery"]) == ("15550142", 1)
@@ -52,7 +53,7 @@ async def test_a_message_goes_out_and_its_report_comes_back(
 
 @pytest.mark.parametrize("receipt", ["text", "tlv", "early"])
 async def test_a_long_message_is_delivered_when_all_its_parts_are(
-    receipt: str, options: Options, smsc: Smsc, router: Router
+    receipt: str, options: Options, smsc: Smsc, router: FakeRouter
 ) -> None:
     """Also when the receipts come before the answers to the parts."""
     await there(lambda: smsc.order(set={"receipt": receipt}))
@@ -63,10 +64,10 @@ async def test_a_long_message_is_delivered_when_all_its_parts_are(
     parts = [bytes.fromhex(each["hex"]) for each in smsc.all("submit")]
     assert b"".join(part[6:] for part in parts) == LONG.encode()
     assert [part[4:6] for part in parts] == [bytes([3, 1]), bytes([3, 2]), bytes([3, 3])]
-    assert len(router.received) == 1
+    assert len(router.taken) == 1
 
 
-async def test_one_lost_part_is_a_lost_message(options: Options, smsc: Smsc, router: Router) -> None:
+async def test_one_lost_part_is_a_lost_message(options: Options, smsc: Smsc, router: FakeRouter) -> None:
     async with running(options) as gateway:
         await hand(gateway, body=LONG)
         receipt = {"esm_class": 4, "text": "id:1002 stat:EXPIRED err:000"}
@@ -175,14 +176,14 @@ async def test_what_smpp_can_not_do_is_refused(options: Options, smsc: Smsc) -> 
     assert not smsc.all("submit")
 
 
-async def test_ids_in_decimal(options: Options, smsc: Smsc, router: Router) -> None:
+async def test_ids_in_decimal(options: Options, smsc: Smsc, router: FakeRouter) -> None:
     await there(lambda: smsc.order(set={"hex": True, "receipt": "text"}))
     async with running(replace(options, ids=Ids.DECIMAL)) as gateway:
         assert (await hand(gateway)).status_code == 202
         assert (await there(router.wait))["status"] == "delivered"
 
 
-async def test_two_sessions(options: Options, smsc: Smsc, router: Router) -> None:
+async def test_two_sessions(options: Options, smsc: Smsc, router: FakeRouter) -> None:
     async with running(replace(options, bind=Bind.PAIR)) as gateway:
         await there(smsc.wait, "bound", 2)
         assert (await hand(gateway)).status_code == 202
@@ -242,7 +243,7 @@ async def test_the_rate_is_kept(options: Options, smsc: Smsc) -> None:
 
 
 async def test_none_is_lost_and_none_sent_twice_but_where_nobody_knew(
-    options: Options, smsc: Smsc, router: Router
+    options: Options, smsc: Smsc, router: FakeRouter
 ) -> None:
     """The link breaks again and again; the router asks until it hears that the message was taken."""
     await there(lambda: smsc.order(set={"receipt": "text"}))
@@ -256,7 +257,7 @@ async def test_none_is_lost_and_none_sent_twice_but_where_nobody_knew(
                 doubts += answer.status_code == 504
                 await gateway.link.bound.wait()
         await there(router.wait, len(sids))
-    assert sorted(path.split("/")[4] for path, _ in router.received) == sorted(sids)
+    assert sorted(path.split("/")[4] for path, _ in router.taken) == sorted(sids)
     sent = [bytes.fromhex(each["hex"]).decode() for each in smsc.all("submit")]
     assert set(sent) == set(sids)
     assert len(sent) - len(sids) == 4

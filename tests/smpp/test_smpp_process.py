@@ -16,9 +16,10 @@ from click.testing import CliRunner
 
 from callrouter.cli import main
 from foundation.outbound.signature import sign_body
-from tests.smpp.parties import SECRET, Router, Smsc
+from tests.smpp.parties import SECRET, Smsc
 from tests.smpp.processes import GatewayProcess
 from tests.support.extras import needs
+from tests.support.fake_router import FakeRouter
 from tests.support.ports import free_ports
 
 needs("sms")
@@ -30,7 +31,7 @@ def control() -> int:
 
 
 @pytest.fixture
-def gateway(smsc: Smsc, router: Router, control: int, tmp_path: Path) -> Iterator[GatewayProcess]:
+def gateway(smsc: Smsc, router: FakeRouter, control: int, tmp_path: Path) -> Iterator[GatewayProcess]:
     options = ["--carrier", "acme", "--secret", SECRET, "--router", router.url]
     options += ["--listen", f"127.0.0.1:{control}", "--store", str(tmp_path / "store.sqlite3")]
     gateway = GatewayProcess(tmp_path, smsc, control, *options)
@@ -48,7 +49,7 @@ def hand(port: int, *, again: bool = False) -> requests.Response:
 
 
 def test_om7_killed_after_the_hand_over_no_report_is_lost(
-    gateway: GatewayProcess, smsc: Smsc, router: Router, control: int
+    gateway: GatewayProcess, smsc: Smsc, router: FakeRouter, control: int
 ) -> None:
     """And the router's repeat sends nothing again."""
     gateway.start()
@@ -62,7 +63,7 @@ def test_om7_killed_after_the_hand_over_no_report_is_lost(
 
 
 def test_im6_killed_before_the_router_was_told_nothing_is_lost(
-    gateway: GatewayProcess, smsc: Smsc, router: Router
+    gateway: GatewayProcess, smsc: Smsc, router: FakeRouter
 ) -> None:
     """The SMSC had its answers, so it will not say it again; the router is told each once, in order."""
     router.answers = [(503, {})] * 1000
@@ -75,8 +76,8 @@ def test_im6_killed_before_the_router_was_told_nothing_is_lost(
     router.answers = []
     gateway.start()
     router.wait(len(words))
-    assert [body["body"] for _, body in router.received] == words
-    assert len({body["id"] for _, body in router.received}) == len(words)
+    assert [body["body"] for _, body in router.taken] == words
+    assert len({body["id"] for _, body in router.taken}) == len(words)
 
 
 def test_killed_while_the_smsc_thinks_the_repeat_is_no_first_time(
