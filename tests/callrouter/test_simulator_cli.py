@@ -14,7 +14,7 @@ import click
 import pytest
 import requests
 from click.testing import CliRunner
-from test_simulator_gateway import SECRET, FakeRouter, command, echo_phone, eventually, router
+from test_simulator_gateway import SECRET, command, echo_phone, eventually, router, told
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Silence
@@ -22,6 +22,7 @@ from callrouter.audio.wav import read_wav
 from callrouter.carriers.simulator.access import CarrierAccess, CarrierLookup
 from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.rtp import RtpSession
+from tests.support.fake_router import FakeRouter
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
 __all__ = ["router"]
@@ -69,7 +70,7 @@ def test_a_call_is_answered_heard_recorded_and_reported(router: FakeRouter, tmp_
             assert last["report"]["heard_hz"] == pytest.approx(700, abs=3)
             assert (last["report"]["ended_by"], last["report"]["cause"]) == ("carrier", "normal")
             assert far.digits() == "5"
-            assert router.events() == ["hangup"]
+            assert told(router) == ["hangup"]
         assert dominant_hz(read_wav(file)[-4000:]) == pytest.approx(700, abs=3)
 
     asyncio.run(scenario())
@@ -111,7 +112,7 @@ def test_an_interrupted_call_is_hung_up(router: FakeRouter) -> None:
         process.send_signal(signal.SIGTERM)
         code, last = await outcome(process)
         assert (code, last["report"]["ended_by"]) == (130, "carrier")
-        assert router.events() == ["hangup"]
+        assert told(router) == ["hangup"]
 
     asyncio.run(scenario())
 
@@ -166,7 +167,7 @@ def test_a_standing_carrier_takes_calls_until_it_is_stopped(router: FakeRouter, 
         await phone.open("127.0.0.1")
         fields = {"from": "+15550199", "to": "+15550142", "sdp": phone.offer(), "timeout": 20}
         await asyncio.to_thread(at.send, "CA7", "dial", **fields)
-        await eventually(lambda: "answered" in router.events())
+        await eventually(lambda: "answered" in told(router))
         phone.connect(router.received[-1][1]["sdp"])
         assert await ear.heard(0.5) == pytest.approx(900, abs=3)
         await asyncio.to_thread(at.send, "CA7", "hangup", cause="normal")

@@ -12,11 +12,12 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from test_messages_simulator import SECRET, Router, eventually, message, post, router
+from test_messages_simulator import SECRET, eventually, message, post, router
 
 from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.options import texting_options, texting_script
 from callrouter.carriers.simulator.texts import Line, Receipts, TextScript
+from tests.support.fake_router import FakeRouter
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
 __all__ = ["router"]
@@ -47,7 +48,7 @@ async def outcome(process: asyncio.subprocess.Process) -> tuple[int, list[dict[s
 TEXT = ["text", "Hello ✓", "--carrier", "acme", "--from", "+15550142", "--to", "+15550199"]
 
 
-def test_a_text_is_sent_and_its_answer_shown(router: Router) -> None:
+def test_a_text_is_sent_and_its_answer_shown(router: FakeRouter) -> None:
     async def scenario() -> None:
         at = At()
         process = await start(router.url, at, *TEXT, "--media", "http://127.0.0.1/a.png?x=1")
@@ -65,7 +66,7 @@ def test_a_text_is_sent_and_its_answer_shown(router: Router) -> None:
     asyncio.run(scenario())
 
 
-def test_no_answer_refused_no_router_and_interrupted_have_their_exit_codes(router: Router) -> None:
+def test_no_answer_refused_no_router_and_interrupted_have_their_exit_codes(router: FakeRouter) -> None:
     async def scenario() -> None:
         assert (await outcome(await start(router.url, At(), *TEXT, "--wait", "0.2")))[0] == 6
         assert (await outcome(await start(router.url, At(), *TEXT, "--answers", "0")))[0] == 0
@@ -84,7 +85,7 @@ def test_no_answer_refused_no_router_and_interrupted_have_their_exit_codes(route
     asyncio.run(scenario())
 
 
-def test_a_standing_carrier_takes_messages_and_reports_them(router: Router) -> None:
+def test_a_standing_carrier_takes_messages_and_reports_them(router: FakeRouter) -> None:
     async def scenario() -> None:
         at, options = At(), ["--delivered", "0", "--error-code", "30005", "--receipt-after", "0"]
         process = await start(router.url, at, "carrier", "--name", "acme", *options)

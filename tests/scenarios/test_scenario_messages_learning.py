@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from scene import Scene
 from sqlalchemy import update
-from test_scenario_messages_flood import adopt
 
 from callrouter import models
 from callrouter.carriers.simulator import Receipts, SimulatedCarrier, TextScript
@@ -94,7 +93,8 @@ class Learning:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("swapped", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("swapped", [False, True])
 def test_routes_are_ranked_by_what_the_app_confirms(broken: Scene, swapped: bool) -> None:
     """MR-2, MR-3, MR-4, MR-6, MR-7; the slow part swaps the rates, and one carrier goes deaf at last."""
     asyncio.run(learn(broken, swapped))
@@ -105,7 +105,7 @@ async def learn(scene: Scene, swapped: bool) -> None:
         first = await stack.enter_async_context(scene.carrier(seed=1))  # the others before it are disabled
         more = [await stack.enter_async_context(scene.deployment.carrier(seed=seed)) for seed in (2, 3)]
         for carrier in more:
-            adopt(scene.deployment, carrier)
+            scene.deployment.join(carrier)
         learning = Learning(scene, [first, *more], scene.tenant.number())
         learning.rates(*RATES)
         for _ in range(4):

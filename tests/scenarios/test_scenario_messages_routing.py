@@ -10,11 +10,13 @@ from itertools import cycle, islice
 import pytest
 from scene import Scene
 from sqlalchemy import func, select
-from test_scenario_messages_flood import PHONES, WORKERS, adopt
 
 from callrouter import models
 from callrouter.carriers.simulator import SimulatedCarrier, TextScript
 
+PHONES = [f"+1415555{number:04}" for number in range(40)]
+WORKERS = 8
+"""REST clients at once."""
 RATES = (0.95, 0.60, 0.10)
 OUTCOMES = ("delivered", "undelivered")
 
@@ -66,7 +68,7 @@ async def find(scene: Scene, swapped: bool) -> None:
         first = await stack.enter_async_context(scene.carrier(seed=1))  # the others before it are disabled
         more = [await stack.enter_async_context(scene.deployment.carrier(seed=seed)) for seed in (2, 3)]
         for carrier in more:
-            adopt(scene.deployment, carrier)
+            scene.deployment.join(carrier)
         traffic = Traffic(scene, [first, *more], scene.tenant.number())
         traffic.swap(*RATES)
         learning = await traffic.send(160)

@@ -243,23 +243,28 @@ class Deployment:
 
     def adopt(self, carrier: SimulatedCarrier) -> None:
         """Makes a started carrier known to the operator's database, in place of those before it."""
-        secret = carrier.secret
-        sealed = self.keys.seal(secret)
 
         def unit(connection: Any) -> None:
             for other in connection.execute(carriers.listed()).all():
                 if other.status == "active":
                     carriers.change(connection, other.name, now=time.time(), status=carriers.Status.DISABLED)
-            carriers.create(
-                connection,
-                name=carrier.name,
-                sid=new_sid(CARRIER),
-                control_url=carrier.control_url,
-                secret_sealed=sealed,
-                now=time.time(),
-            )
+            self._create(connection, carrier)
 
         self.write(unit)
+
+    def join(self, carrier: SimulatedCarrier) -> None:
+        """Makes it known beside those before it."""
+        self.write(lambda connection: self._create(connection, carrier))
+
+    def _create(self, connection: Any, carrier: SimulatedCarrier) -> None:
+        carriers.create(
+            connection,
+            name=carrier.name,
+            sid=new_sid(CARRIER),
+            control_url=carrier.control_url,
+            secret_sealed=self.keys.seal(carrier.secret),
+            now=time.time(),
+        )
 
     def nothing_live(self, tenant: Tenant) -> bool:
         """No session, timer, or command is left of this account (reliability-security I6)."""
