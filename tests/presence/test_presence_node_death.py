@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.postgresql import Cluster
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.kill]
 
 LEASE_AND_SWEEP = 9.0  # seconds until a dead node's things are another's: its lease, and a look at the leases
 

@@ -13,6 +13,8 @@ from callrouter.audio.sources import Tone
 from callrouter.phone.phone import Phone
 from tests.support.deployment import Deployment, deployments
 
+pytestmark = pytest.mark.kill
+
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
