@@ -13,6 +13,7 @@ from callrouter.cli.deployment import Deployment
 from callrouter.cli.run import upgrade_databases
 from callrouter.demo import app, play, stage
 from callrouter.processes import Supervisor
+from callrouter.scenario.ports import free_port
 from foundation.webserver.serve import stop_on_signals
 
 
@@ -53,7 +54,7 @@ async def _demo(deployment: Deployment, console: Console, stay: bool) -> bool:
         made = stage.build(
             deployment,
             f"http://127.0.0.1:{customer.server_port}",
-            f"http://127.0.0.1:{stage.free_port()}/{stage.CARRIER_NAME}",
+            f"http://127.0.0.1:{free_port()}/{stage.CARRIER_NAME}",
         )
         await play.settled(deployment)
         console.print(

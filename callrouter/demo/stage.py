@@ -1,6 +1,5 @@
 """Sets the scene: an account with a key, a number, an application and a carrier, in a fresh data directory."""
 
-import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from sqlalchemy import Connection
 from callrouter.cli.deployment import Deployment
 from callrouter.directory import accounts, applications, carriers, credentials, keys, numbers
 from callrouter.directory.credentials import seal
+from callrouter.scenario.ports import free_ports
 from foundation.sids import ACCOUNT, API_KEY, APPLICATION, CARRIER, PHONE_NUMBER, new_sid
 
 NUMBER = "+14155550199"
@@ -28,7 +28,7 @@ class Stage:
 
 def environment(folder: Path) -> dict[str, str]:
     """Settings of a deployment that meets no other one on this machine."""
-    ports = _free_ports(6)
+    ports = free_ports(6)
     values = {
         "data_dir": str(folder),
         "router_bind": f"127.0.0.1:{ports[0]}",
@@ -82,16 +82,3 @@ def build(deployment: Deployment, app_url: str, control_url: str) -> Stage:
 
     deployment.write(unit)
     return Stage(account_sid=account_sid, auth_token=token, application_sid=application_sid)
-
-
-def free_port() -> int:
-    return _free_ports(1)[0]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()

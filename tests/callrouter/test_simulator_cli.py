@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from callrouter.audio.wav import read_wav
 from callrouter.carriers.simulator.access import CarrierAccess, CarrierLookup
 from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.rtp import RtpSession
+from callrouter.scenario.ports import free_port
 from tests.support.fake_router import FakeRouter
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
@@ -32,9 +32,7 @@ class At:
     """A running simulator, by its control URL: what `command` of the other tests needs."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.listen = f"127.0.0.1:{free_port()}"
         self.control_url = f"http://{self.listen}/acme"
 
     def send(self, call_id: str, type: str, **fields: Any) -> requests.Response:

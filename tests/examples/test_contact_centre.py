@@ -23,10 +23,10 @@ from callrouter.audio.ear import dominant_hz
 from callrouter.audio.wav import read_wav
 from callrouter.media.speech.espeak import EspeakSpeaker
 from callrouter.media.speech.speaker import Utterance
+from callrouter.scenario.ports import free_ports
 from callrouter.voice.media.g711 import Samples
 from presence.client import AccountPresence
 from tests.support.extras import needs
-from tests.support.ports import free_ports
 
 T = TypeVar("T")
 

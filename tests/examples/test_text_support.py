@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from callrouter.scenario.ports import free_ports
 from presence.client import AccountPresence
-from tests.support.ports import free_ports
 
 RUN = Path(__file__).parents[2] / "examples" / "text_support" / "run.py"
 PHONE, NUMBER = "+14155550100", "+14155550199"

@@ -11,12 +11,12 @@ from queue_world import KEYS, QueueWorld, databases
 from callrouter.carriers.webhook import ANYWHERE, LONGEST_PAUSE, PAUSE_SECONDS, CarrierMessages
 from callrouter.messages.status import Status
 from callrouter.messages.transport import Attachment, NotNow, Outgoing, Refused, Taken, Unavailable
+from callrouter.scenario.ports import free_ports
 from foundation.db import Database
 from foundation.outbound.fetch import Fetcher
 from foundation.outbound.pool import FetchPool
 from foundation.outbound.signature import verify_body
 from tests.support.origin import HANG, RESET, Origin, reply
-from tests.support.ports import free_ports
 
 NOW = 1_000.0
 

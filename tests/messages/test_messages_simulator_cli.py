@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ from test_messages_simulator import SECRET, eventually, message, post, router
 from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.options import texting_options, texting_script
 from callrouter.carriers.simulator.texts import Line, Receipts, TextScript
+from callrouter.scenario.ports import free_port
 from tests.support.fake_router import FakeRouter
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
@@ -27,9 +27,7 @@ class At:
     """Where a simulator listens; what `post` needs."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.listen = f"127.0.0.1:{free_port()}"
         self.control_url = f"http://{self.listen}/acme"
 
 

@@ -22,6 +22,7 @@ from twilio.jwt.access_token import AccessToken, AccessTokenGrant
 from twilio.jwt.access_token.grants import VoiceGrant
 from websockets.sync.client import ClientConnection, connect
 
+from callrouter.scenario.ports import free_port
 from foundation.keys import Keys
 from foundation.settings import Settings
 from migrations import runner
@@ -40,12 +41,6 @@ Answer = tuple[int, dict[str, Any]]
 
 def sid(prefix: str) -> str:
     return prefix + uuid4().hex
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class FakeRouter:

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import jwt
 import requests
-from presence_world import MASTER, SECONDS, free_port, sid
+from presence_world import MASTER, SECONDS, sid
 
+from callrouter.scenario.ports import free_port
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import Keys

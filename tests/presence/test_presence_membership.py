@@ -6,9 +6,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
-from presence_world import MASTER, free_port, sid
+from presence_world import MASTER, sid
 from sqlalchemy import text
 
+from callrouter.scenario.ports import free_port
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.settings import Settings

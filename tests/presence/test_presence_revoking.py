@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner, Result
-from presence_world import MASTER, SDP, SECONDS, App, PresenceGrant, Tenant, World, free_port, sid
+from presence_world import MASTER, SDP, SECONDS, App, PresenceGrant, Tenant, World, sid
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VoiceGrant
 from twilio.jwt.client import ClientCapabilityToken
 
 from callrouter.cli import main
+from callrouter.scenario.ports import free_port
 
 
 def revoke(tenant: Tenant, world: World | None = None, **body: Any) -> requests.Response:

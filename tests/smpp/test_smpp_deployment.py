@@ -10,13 +10,13 @@ import pytest
 
 from callrouter import models
 from callrouter.directory import carriers
+from callrouter.scenario.ports import free_ports
 from foundation.sids import CARRIER, new_sid
 from tests.smpp.parties import Smsc
 from tests.smpp.processes import GatewayProcess
 from tests.support.deployment import Deployment
 from tests.support.extras import needs
 from tests.support.origin import Origin, reply
-from tests.support.ports import free_ports
 
 needs("sms")
 

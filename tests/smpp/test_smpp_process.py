@@ -15,12 +15,12 @@ import requests
 from click.testing import CliRunner
 
 from callrouter.cli import main
+from callrouter.scenario.ports import free_ports
 from foundation.outbound.signature import sign_body
 from tests.smpp.parties import SECRET, Smsc
 from tests.smpp.processes import GatewayProcess
 from tests.support.extras import needs
 from tests.support.fake_router import FakeRouter
-from tests.support.ports import free_ports
 
 needs("sms")
 

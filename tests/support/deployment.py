@@ -29,12 +29,12 @@ from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.script import DialScript
 from callrouter.directory import accounts, applications, carriers, credentials, keys, numbers
 from callrouter.phone.phone import Phone
+from callrouter.scenario.ports import free_ports
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, APPLICATION, CARRIER, PHONE_NUMBER, new_sid
 from migrations import runner
 from presence.models import calls, invites
-from tests.support.ports import free_ports
 
 T = TypeVar("T")
 
