@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from callrouter import models
 from foundation.db import Database
 from foundation.sids import ACCOUNT, CALL, new_sid
-from migrations import runner
+from tests.support import tables
 
 SECONDS = 10
 HERE = "here"
@@ -76,7 +76,7 @@ class World:
 def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     sqlite = f"sqlite:///{tmp_path / 'router.sqlite3'}"
     url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url, writers=3)
     yield database
     database.close()

@@ -25,8 +25,8 @@ from foundation.clock import from_timestamp
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
-from migrations import runner
 from presence.client import Endpoint, Presence, PresenceRefused, PresenceUnavailable, Reach, Rung
+from tests.support import tables
 
 MINE, OTHER = new_sid(ACCOUNT), new_sid(ACCOUNT)
 NOW = 1_000.0
@@ -126,7 +126,7 @@ Story = Callable[[Scene], Awaitable[None]]
 @pytest.fixture
 def play(tmp_path: Path) -> Iterator[Callable[[Story], None]]:
     url = f"sqlite:///{tmp_path / 'router.sqlite3'}"
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url)
 
     async def within(story: Story) -> None:

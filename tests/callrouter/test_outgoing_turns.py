@@ -11,7 +11,7 @@ from callrouter.directory.credentials import seal
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
-from migrations import runner
+from tests.support import tables
 
 SECONDS = 10
 
@@ -20,7 +20,7 @@ SECONDS = 10
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     sqlite = f"sqlite:///{tmp_path / 'router.sqlite3'}"
     url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url, writers=3)
     yield database
     database.close()

@@ -27,8 +27,8 @@ from callrouter.media.client import MediaClient
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.errors import handle_errors
-from migrations import runner
 from presence.client import Reach, Rung
+from tests.support import tables
 
 MINE, OTHER, STRANGER = ("AC" + digit * 32 for digit in "123")
 CALL, LEG = "CA" + "1" * 32, "CA" + "2" * 32
@@ -95,7 +95,7 @@ def decision(at: float = 1.0) -> Decision:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     url = f"sqlite:///{tmp_path / 'router.sqlite3'}"
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url)
     yield World(database)
     database.close()

@@ -19,13 +19,13 @@ from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.sids import ACCOUNT, API_KEY, new_sid
 from foundation.webserver.errors import handle_errors
-from migrations import runner
+from tests.support import tables
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/router.sqlite3"
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     opened = Database(url)
     yield opened
     opened.close()

@@ -30,7 +30,7 @@ from foundation.sids import ACCOUNT, API_KEY, new_sid
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.serve import Listener, serve
-from migrations import runner
+from tests.support import tables
 
 SECONDS = 10
 
@@ -182,7 +182,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         url = f"sqlite:///{tmp_path_factory.mktemp('compat') / 'router.sqlite3'}"
     else:
         url = request.getfixturevalue("postgresql").database()
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url, writers=3)
     yield database
     database.close()

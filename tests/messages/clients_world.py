@@ -19,9 +19,9 @@ from callrouter.messages.transport import PRESENCE, Outgoing
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, CARRIER, MESSAGE, PHONE_NUMBER, new_sid
-from migrations import runner
 from presence.client import ClientMessage, Endpoint, Presence, Reach
 from presence.client.transport import PresenceRefused, PresenceUnavailable
+from tests.support import tables
 
 T = TypeVar("T")
 PHONE, OTHER_PHONE, NUMBER = "+14155550100", "+14155550101", "+14152009999"
@@ -229,7 +229,7 @@ class ClientsWorld:
 @pytest.fixture
 def clients_world(tmp_path: Path) -> Iterator[ClientsWorld]:
     url = f"sqlite:///{tmp_path}/router.sqlite3"
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url)
     yield ClientsWorld(database)
     database.close()

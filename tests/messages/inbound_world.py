@@ -30,7 +30,7 @@ from foundation.outbound.errors import OutboundError
 from foundation.outbound.message import OutboundRequest, OutboundResponse
 from foundation.sids import ACCOUNT, CARRIER, MESSAGE, MESSAGE_WITH_MEDIA, PHONE_NUMBER, new_sid
 from foundation.webserver.errors import ApiError
-from migrations import runner
+from tests.support import tables
 
 T = TypeVar("T")
 PHONE, NUMBER, OWNER = "+14155550100", "+14152009999", "here"
@@ -210,5 +210,5 @@ def world(folder: Path) -> Iterator[World]:
 def _empty() -> bytes:
     """A database as the migrations make it."""
     with TemporaryDirectory() as folder:
-        runner.upgrade(f"sqlite:///{folder}/router.sqlite3", "callrouter")
+        tables.make(f"sqlite:///{folder}/router.sqlite3", "callrouter")
         return (Path(folder) / "router.sqlite3").read_bytes()

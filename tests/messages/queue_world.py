@@ -21,7 +21,7 @@ from callrouter.messages.transport import Outgoing, Taken
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, CARRIER, MESSAGE, MESSAGE_WITH_MEDIA, PHONE_NUMBER, new_sid
-from migrations import runner
+from tests.support import tables
 
 T = TypeVar("T")
 SECONDS = 10
@@ -35,7 +35,7 @@ def databases(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database
     """One of the engine that the fixture's parameter names, for all tests of a file."""
     sqlite = f"sqlite:///{folder / 'router.sqlite3'}"
     url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url, writers=3)
     yield database
     database.close()

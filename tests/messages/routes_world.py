@@ -17,7 +17,7 @@ from callrouter.messages.routing.fate import Feedback
 from callrouter.messages.status import Status
 from foundation.db import Database
 from foundation.sids import ACCOUNT, CARRIER, MESSAGE, new_sid
-from migrations import runner
+from tests.support import tables
 
 T = TypeVar("T")
 SECONDS = 10
@@ -95,7 +95,7 @@ class World:
             )
             assert decision.carrier == carrier
             message = states.found(connection, account, sid)
-            entering.enter(connection, message, decision, self.now)
+            entering.enter(connection, message._mapping, decision, self.now)
 
         self.write(unit, account)
         return sid
@@ -157,7 +157,7 @@ def routes_database(
     """One for the whole file; `world` empties it."""
     sqlite = f"sqlite:///{tmp_path_factory.mktemp('routes') / 'router.sqlite3'}"
     url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url, writers=3)
     yield database
     database.close()

@@ -19,7 +19,7 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
 from foundation.webserver.errors import handle_errors
-from migrations import runner
+from tests.support import tables
 
 NEW = {"Phone": PHONE, "Number": NUMBER, "Client": "alice", "Timeout": "60"}
 
@@ -59,7 +59,7 @@ class Rest:
 @pytest.fixture
 def rest(tmp_path: Path) -> Iterator[Rest]:
     url = f"sqlite:///{tmp_path}/router.sqlite3"
-    runner.upgrade(url, "callrouter")
+    tables.make(url, "callrouter")
     database = Database(url)
     yield Rest(ClientsWorld(database))
     database.close()

@@ -13,12 +13,12 @@ from sqlalchemy import create_engine, select
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.webserver.service import service_token
-from migrations import runner
 from presence.access.directory import Directory
 from presence.models import changes, metadata
 from presence.reading.snapshots import Client, snapshot
 from presence.registration import Consolidated, Endpoint, consolidate
 from presence.store import Store
+from tests.support import tables
 
 A, B = "AC" + "a" * 32, "AC" + "b" * 32
 KEY = "SK" + "a" * 32
@@ -96,7 +96,7 @@ class Stores:
     """A database with two accounts."""
 
     def __init__(self, url: str) -> None:
-        runner.upgrade(url, "presence")
+        tables.make(url, "presence")
         self.database = Database(url)
         self.store = Store(self.database)
         self.directory = Directory(self.database, Keys(["k" * 40]), self.store)

@@ -25,9 +25,9 @@ from websockets.sync.client import ClientConnection, connect
 from callrouter.scenario.ports import free_port
 from foundation.keys import Keys
 from foundation.settings import Settings
-from migrations import runner
 from presence.client import PresenceClient
 from presence.server import run_presence
+from tests.support import tables
 
 SECONDS = 20
 """For what must happen, however busy the machine is."""
@@ -255,7 +255,7 @@ class World:
                 **settings,
             }
         )
-        runner.upgrade(self.settings.database_url("presence"), "presence")
+        tables.make(self.settings.database_url("presence"), "presence")
         self.client = PresenceClient(self.settings.presence_base(), Keys([MASTER]))
         self._stop: Callable[[], None] = lambda: None
         self.process: subprocess.Popen[bytes] | None = None

@@ -17,7 +17,6 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.webserver.service import service_token
-from migrations import runner
 from presence.access.callers import Access, Kind
 from presence.access.directory import Directory
 from presence.access.limits import RefusalLimit
@@ -25,6 +24,7 @@ from presence.access.refusals import AccessRefused, Refusal
 from presence.access.tokens import signer
 from presence.app import create_app
 from presence.store import Store
+from tests.support import tables
 
 OPEN = {"/livez", "/readyz", "/metrics", "/presence.js", "/v1/openapi.json"}
 """What anybody may read, at most."""
@@ -156,7 +156,7 @@ def test_pr9_a_stream_is_for_those_who_may_see_and_subscribe(tenant: Tenant) -> 
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Every method and address of the app, with names and SIDs of the right form."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("routes"), secret_keys=(MASTER,))
-    runner.upgrade(settings.database_url("presence"), "presence")
+    tables.make(settings.database_url("presence"), "presence")
     database = Database(settings.database_url("presence"))
     keys, store = Keys([MASTER]), Store(database)
     app = create_app(settings, keys, store, Directory(database, keys, store), door=None)  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ class Doorstep:
 
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder}/access.sqlite3"
-        runner.upgrade(url, "presence")
+        tables.make(url, "presence")
         self.database, self.keys = Database(url), Keys([MASTER])
         self.directory = Directory(self.database, self.keys, Store(self.database))
         self.account, self.key = sid("AC"), sid("SK")

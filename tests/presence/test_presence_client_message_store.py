@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from foundation.db import Database
-from migrations import runner
 from presence import rows
 from presence.client_messages.store import CLAIM, KEPT, KEPT_UNREPORTED, WINDOW, TextStore
 from presence.client_messages.text import State, Text
 from presence.faults import Absent
 from presence.models import accounts, client_message_acks, client_messages, endpoints
 from presence.registration import Endpoint
+from tests.support import tables
 
 ACCOUNT, OTHER = "AC" + "1" * 32, "AC" + "2" * 32
 NOW = 1_000_000.0
@@ -75,7 +75,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(database_url: str) -> Iterator[Shelf]:
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     database = Database(database_url)
     yield Shelf(database)
     database.close()

@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 from streams_world import Account, Node
 
 from foundation.permissions import EVERYONE, Scope
-from migrations import runner
 from presence.reading.snapshots import viewed
 from presence.reading.views import View
 from presence.subscriptions import feed
 from presence.subscriptions import log as changelog
+from tests.support import tables
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def each(database_url: str) -> Iterator[Node]:
 
 
 def _node(url: str) -> Iterator[Node]:
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     running = Node(url)
     yield running
     running.close()

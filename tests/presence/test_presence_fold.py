@@ -13,18 +13,18 @@ from presence_fold import BUILT_INS, NAMES, Fold, accounts, capabilities, device
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.permissions import ALL, EVERYONE
-from migrations import runner
 from presence.access.directory import Directory
 from presence.reading.since import news
 from presence.reading.snapshots import snapshot, viewed
 from presence.reading.views import view
 from presence.registration import Endpoint
 from presence.store import Store
+from tests.support import tables
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     opened = Database(database_url)
     yield opened
     opened.close()

@@ -13,7 +13,6 @@ from callrouter.scenario.ports import free_port
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.settings import Settings
-from migrations import runner
 from presence import neighbours as neighbours_module
 from presence.access.directory import Directory
 from presence.neighbours import Neighbours, Unreachable
@@ -22,6 +21,7 @@ from presence.registration import Endpoint
 from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import BoundCall, Invite, Ledger, Rung
 from presence.store import Store
+from tests.support import tables
 from tests.support.postgresql import Cluster
 
 NOW = 1_700_000_000.0
@@ -32,7 +32,7 @@ class Shared:
     """One database with an account, and what nodes do with it."""
 
     def __init__(self, url: str) -> None:
-        runner.upgrade(url, "presence")
+        tables.make(url, "presence")
         self.database = Database(url)
         self.store = Store(self.database)
         directory = Directory(self.database, Keys([MASTER]), self.store)
@@ -173,7 +173,7 @@ def test_a_call_ends_at_its_node_only(shared: Shared) -> None:
 
 def test_a_process_on_sqlite_is_alone(tmp_path: object) -> None:
     url = f"sqlite:///{tmp_path}/p.sqlite3"
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     database = Database(url)
     nodes = Nodes(database, "a")
 

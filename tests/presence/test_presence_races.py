@@ -18,12 +18,12 @@ from sqlalchemy import select
 
 from foundation.db import Database
 from foundation.keys import Keys
-from migrations import runner
 from presence.access.directory import Directory
 from presence.joining import Accepted
 from presence.models import changes, clients, endpoints
 from presence.registration import Endpoint, StaleVersion
 from presence.store import Store
+from tests.support import tables
 from tests.support.racers import Racers, request
 
 RACERS = 100
@@ -74,7 +74,7 @@ class Field:
 
 @pytest.fixture
 def field(database_url: str) -> Iterator[Field]:
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     count = 1 if database_url.startswith("sqlite") else SERVERS
     databases = [Database(database_url) for _ in range(count)]
     stores, account = [Store(database) for database in databases], sid("AC")

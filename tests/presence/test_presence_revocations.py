@@ -15,7 +15,6 @@ from sqlalchemy import Connection, delete
 
 from foundation.db import Database
 from foundation.keys import Keys
-from migrations import runner
 from presence.access import revocations as module
 from presence.access.directory import Directory
 from presence.access.refusals import AccessRefused, Refusal
@@ -25,6 +24,7 @@ from presence.faults import Absent, Limited
 from presence.models import metadata
 from presence.registration import Endpoint
 from presence.store import Store
+from tests.support import tables
 
 NOW = 1_800_000_000.5
 A, B = "AC" + "a" * 32, "AC" + "b" * 32
@@ -106,7 +106,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         made = f"sqlite:///{tmp_path_factory.mktemp('revocations')}/presence.sqlite3"
     else:
         made = request.getfixturevalue("postgresql").database()
-    runner.upgrade(made, "presence")
+    tables.make(made, "presence")
     return made
 
 

@@ -23,6 +23,7 @@ from presence.registration import Endpoint, StaleVersion
 from presence.signalling.holdings import Holdings
 from presence.signalling.ledger import BoundCall, Invite, Ledger, Rung
 from presence.store import Store, all_of
+from tests.support import tables
 
 A, B = "AC" + "a" * 32, "AC" + "b" * 32
 KEY = "SK" + "a" * 32
@@ -32,7 +33,7 @@ NOW = 1_800_000_000.0
 
 class Stores:
     def __init__(self, url: str) -> None:
-        runner.upgrade(url, "presence")
+        tables.make(url, "presence")
         self.database = Database(url)
         self.database.check()
         self.store = Store(self.database)

@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 from streams_world import TOKEN, Account, Node
 
 from foundation.webserver.service import service_token
-from migrations import runner
 from presence.access.refusals import Refusal
 from presence.subscriptions import crowd
+from tests.support import tables
 
 READ = ("presence:read:account", "events:subscribe")
 
@@ -24,7 +24,7 @@ READ = ("presence:read:account", "events:subscribe")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """One process on SQLite; tests keep apart by account."""
     url = f"sqlite:///{tmp_path_factory.mktemp('streams')}/presence.sqlite3"
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     running = Node(url)
     yield running
     running.close()
@@ -39,7 +39,7 @@ def account(node: Node) -> Iterator[Account]:
 @pytest.fixture
 def each(database_url: str) -> Iterator[Node]:
     """One on each kind of database."""
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     running = Node(database_url)
     yield running
     running.close()
@@ -307,7 +307,7 @@ def test_a_stream_that_was_revoked_while_it_opened_ends(
 
 def test_keep_alives_come_while_nothing_happens(tmp_path: object) -> None:
     url = f"sqlite:///{tmp_path}/presence.sqlite3"
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     node = Node(url, keep_alive=0.05)
     try:
         account = node.presence.account()

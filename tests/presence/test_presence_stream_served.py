@@ -10,7 +10,7 @@ from streams_world import Node
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VoiceGrant
 
-from migrations import runner
+from tests.support import tables
 
 ORIGIN = "https://app.example"
 READ = ("presence:read:account", "events:subscribe")
@@ -23,7 +23,7 @@ def test_pages_of_allowed_origins_may_read_it(
     tmp_path: object, origins: tuple[str, ...], allowed: bool
 ) -> None:
     url = f"sqlite:///{tmp_path}/presence.sqlite3"
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     node = Node(url, origins=origins)
     try:
         account = node.presence.account()

@@ -17,10 +17,10 @@ from streams_world import TOKEN, Account, Node, Presence
 from twilio.request_validator import RequestValidator
 
 from foundation.settings import Settings
-from migrations import runner
 from presence.app import create_app
 from presence.subscriptions import delivery, webhooks
 from presence.subscriptions.webhooks import LONGEST, PATIENCE, Webhook, pause
+from tests.support import tables
 
 
 class AppServer:
@@ -100,7 +100,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def node(database_url: str) -> Iterator[Node]:
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     running = Node(database_url, webhooks="node-1")
     yield running
     running.close()
@@ -260,7 +260,7 @@ def test_pr43_two_processes_share_and_the_death_of_one_loses_nothing(
     """The first process dies when the app server has the message, but before that is stored."""
     monkeypatch.setattr(webhooks, "LEASE", 1.0)
     monkeypatch.setattr(delivery, "LEASE", 1.0)
-    runner.upgrade(database_url, "presence")
+    tables.make(database_url, "presence")
     first = Node(database_url, webhooks="first")
     account = first.presence.account()
     webhook = subscribe(account, app.url)
@@ -308,7 +308,7 @@ def test_pauses_double_up_to_a_quarter_of_an_hour_and_end_after_a_day(failures: 
 @pytest.fixture(scope="module")
 def presence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Presence]:
     url = f"sqlite:///{tmp_path_factory.mktemp('webhooks')}/presence.sqlite3"
-    runner.upgrade(url, "presence")
+    tables.make(url, "presence")
     made = Presence(url)
     yield made
     made.close()

@@ -33,8 +33,8 @@ from callrouter.scenario.ports import free_ports
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, APPLICATION, CARRIER, PHONE_NUMBER, new_sid
-from migrations import runner
 from presence.models import calls, invites
+from tests.support import tables
 
 T = TypeVar("T")
 
@@ -130,8 +130,8 @@ class Deployment:
         }
         self.environment = {f"CALLROUTER_{name.upper()}": str(value) for name, value in values.items()}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        runner.upgrade(self.environment["CALLROUTER_ROUTER_DATABASE_URL"], "callrouter")
-        runner.upgrade(self.environment["CALLROUTER_PRESENCE_DATABASE_URL"], "presence")
+        tables.make(self.environment["CALLROUTER_ROUTER_DATABASE_URL"], "callrouter")
+        tables.make(self.environment["CALLROUTER_PRESENCE_DATABASE_URL"], "presence")
         self.database = Database(self.environment["CALLROUTER_ROUTER_DATABASE_URL"])
         self.presence_database = create_engine(
             self.environment["CALLROUTER_PRESENCE_DATABASE_URL"], poolclass=NullPool
