@@ -83,10 +83,12 @@ def kills(url: str, count: int) -> None:
     assert facts == consequences  # nothing half applied either
 
 
+@pytest.mark.kill
 def test_m13_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     kills(f"sqlite:///{tmp_path}/test.sqlite3", 20)
 
 
+@pytest.mark.kill
 @pytest.mark.postgresql
 def test_m13_kills_on_postgresql_lose_nothing_acknowledged(postgresql: Cluster) -> None:
     kills(postgresql.database(), 5)

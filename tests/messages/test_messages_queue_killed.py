@@ -214,5 +214,6 @@ async def _three(world: QueueWorld, count: int, seconds: float) -> None:
     assert len(marked) < count / 10
 
 
+@pytest.mark.kill
 async def test_pq_e_three_carriers_one_killed_and_the_process_too(world: QueueWorld) -> None:
     await _three(world, 240, 60)

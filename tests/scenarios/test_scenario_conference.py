@@ -207,6 +207,7 @@ async def test_conference_is_recorded_from_its_start(scene: Scene) -> None:
     assert [one.sid for one in listed] == [told["RecordingSid"]]
 
 
+@pytest.mark.kill
 async def test_router_that_is_killed_goes_on_with_the_conference(broken: Scene) -> None:
     """F16: participants stay in through a SIGKILL, and leave when they hang up after it."""
     scene = broken

@@ -275,6 +275,7 @@ async def test_words_of_every_kind_arrive_as_they_were_written(scene: Scene) -> 
 # -- faults
 
 
+@pytest.mark.kill
 async def test_a_router_killed_while_the_app_thinks_replies_once(broken: Scene) -> None:
     """IM8 to IM10, OM4 to OM8: kill -9 loses nothing and sends nothing twice."""
     scene = broken

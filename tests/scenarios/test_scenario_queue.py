@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from scene import Scene, soon, until_hears
 from test_scenario_sound import sound
 
@@ -175,6 +176,7 @@ async def test_leave_in_the_wait_document_takes_the_caller_out(scene: Scene) -> 
     desk.nobody_is_left()
 
 
+@pytest.mark.kill
 async def test_router_that_is_killed_goes_on_with_the_queue(broken: Scene) -> None:
     """F16: who waited waits after a SIGKILL, is taken, and leaves nothing behind."""
     scene = broken

@@ -205,6 +205,7 @@ async def test_a_clients_keys_reach_an_application(scene: Scene) -> None:
         await scene.over()
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("lost", ["voice", "router"])
 async def test_a_stream_whose_process_is_killed(broken: Scene, lost: str) -> None:
     """A voice node takes its streams along, and their apps are told; a router's go on, and it hears of their end."""

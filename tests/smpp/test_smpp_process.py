@@ -48,6 +48,7 @@ def hand(port: int, *, again: bool = False) -> requests.Response:
     return requests.post(f"http://127.0.0.1:{port}/messages", data=body, headers=headers, timeout=20)
 
 
+@pytest.mark.kill
 def test_om7_killed_after_the_hand_over_no_report_is_lost(
     gateway: GatewayProcess, smsc: Smsc, router: FakeRouter, control: int
 ) -> None:
@@ -62,6 +63,7 @@ def test_om7_killed_after_the_hand_over_no_report_is_lost(
     assert len(smsc.all("submit")) == 1
 
 
+@pytest.mark.kill
 def test_im6_killed_before_the_router_was_told_nothing_is_lost(
     gateway: GatewayProcess, smsc: Smsc, router: FakeRouter
 ) -> None:
@@ -80,6 +82,7 @@ def test_im6_killed_before_the_router_was_told_nothing_is_lost(
     assert len({body["id"] for _, body in router.taken}) == len(words)
 
 
+@pytest.mark.kill
 def test_killed_while_the_smsc_thinks_the_repeat_is_no_first_time(
     gateway: GatewayProcess, smsc: Smsc, control: int
 ) -> None:
