@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo contact-centre text-support test check bench docs clean
+.PHONY: help demo contact-centre text-support test check bench docs pictures screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -28,15 +28,24 @@ check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test ## the benchmarks, each against a floor in the same run; BENCH=--quick for less exact ones
-	@for name in calls messages presence presence_sockets voice voice_sounds voice_mixers voice_streams media; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
+	@for name in calls messages presence presence_sockets voice voice_sounds voice_mixers voice_streams media console; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH) || exit 1; done
 
 docs: $(VENV)/.ready-test ## the reference pages that are made from the code
 	@$(BIN)/python -m foundation.settings > docs/reference/settings.md
 	@$(BIN)/python -m instructions.reference > docs/reference/twiml.md
+	@$(BIN)/python -m callrouter.cli.reference > docs/reference/cli.md
+	@$(BIN)/python -m callrouter.ladders.remedies > docs/reference/errors.md
 	@$(BIN)/python -m callrouter.api.reference > docs/reference/rest.md
+	@$(BIN)/python -m callrouter.scenario.reference > docs/reference/scenarios.md
 	@$(BIN)/python -m tests.support.compatibility > docs/reference/compatibility.md
 	@$(BIN)/python -m presence.api.description > docs/reference/presence.md
 	@$(BIN)/python -m tests.support.requirements > docs/reference/requirements.md
+
+pictures: $(VENV)/.ready ## the sequence pictures in docs/pictures, from the scenarios there, which are played for it
+	@$(BIN)/python -m callrouter.scenario.pictures docs/pictures
+
+screenshots: $(VENV)/.ready-test ## the pictures of the console in docs/screenshots, taken by Chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

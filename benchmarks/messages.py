@@ -29,7 +29,7 @@ from benchmarks.messages_load import SECRET, Load
 from callrouter.directory import carriers
 from callrouter.messages import outgoing
 from callrouter.messages.outgoing import Submission
-from foundation.db import Database
+from foundation.db import Database, later
 from foundation.sids import CARRIER, MESSAGE, new_sid
 from migrations import runner
 from tests.support.deployment import Deployment, Tenant
@@ -115,7 +115,7 @@ def submit(deployment: Deployment, tenant: Tenant, load: Load, total: int) -> Sp
     """So many messages by the call that is behind REST, replies and the CLI; no router runs yet."""
 
     def unit(connection: Connection, wanted: Submission) -> object:
-        return outgoing.submit(connection, wanted, time.time(), owner="", random=random.random)
+        return outgoing.submit(connection, wanted, time.time(), owner="", random=random.random, put=later)
 
     submissions = [
         Submission(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, request
+from sqlalchemy import Connection
 
 from callrouter.calls import happenings as h
 from callrouter.calls import routing
@@ -13,6 +14,8 @@ from callrouter.calls.incoming import client_call
 from callrouter.calls.session import Leg
 from callrouter.calls.status import Cause
 from callrouter.messages.from_clients import FromClients
+from callrouter.playground import server as playground
+from callrouter.playground.store import PREFIX as PLAYGROUND
 from callrouter.voice.client import VoiceClient
 from callrouter.voice.contract import VoiceError, VoiceUnavailable
 from foundation.clock import Clock
@@ -93,7 +96,7 @@ class _Events:
     def _call(self, body: Mapping[str, Any]) -> Answer:
         account_sid = body["account_sid"]
         with self._database.read() as connection:
-            target = routing.client_target(connection, account_sid, body["application_sid"])
+            target = _target(connection, account_sid, body["application_sid"])
         if target is None:
             raise ApiError(404, NO_APPLICATION, "The token's application is not one of its account.")
         if target.account_status != "active":
@@ -193,3 +196,10 @@ class _Events:
 
     def _now(self) -> float:
         return self._clock().timestamp()
+
+
+def _target(connection: Connection, account_sid: str, named: str) -> routing.Target | None:
+    """What a token names for outgoing calls: an application, or a text of the console's playground."""
+    if named.startswith(PLAYGROUND):
+        return playground.target(connection, account_sid, named)
+    return routing.client_target(connection, account_sid, named)

@@ -26,7 +26,8 @@ NAMES = ("presence", "media", "router", "voice")
 STOP_ORDER = ("router", "presence", "voice", "media")
 """The router first, so that it does not take the others' end for a fault; media last, because the voice node still
 uploads what it recorded."""
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
+"""Longer than what a process gives its own work (F38): open requests, messages that are being handed over."""
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a process that died is started again; the last is for all further times."""
 SOUND_SECONDS = 30.0
@@ -50,7 +51,12 @@ def run(name: str, settings: Settings) -> None:
     if name == "voice":
         from callrouter.voice import node
 
-        node.main(voice_settings(settings))
+        ready = None
+        if settings.voice_metrics_bind != "off":
+            from callrouter.metrics.voice import VoiceMetrics
+
+            ready = VoiceMetrics(settings).ready
+        node.main(voice_settings(settings), ready=ready)
     elif name == "media":
         from callrouter.media.server import run_media
 

@@ -33,6 +33,13 @@ from sqlalchemy import Connection, Engine, Executable, create_engine, event, mak
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from foundation.landing import landed
+from foundation.metrics import (
+    DATABASE_QUEUE,
+    DATABASE_RETRIES,
+    DATABASE_SECONDS,
+    DATABASE_UNITS,
+    DATABASE_WAIT,
+)
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -70,6 +77,7 @@ class _Unit:
     together: Callable[[Connection, Sequence[Any]], Sequence[Any]] | None = None
     item: Any = None
     future: "Future[Any]" = field(default_factory=Future)
+    since: float = field(default_factory=time.monotonic)
 
 
 Rows = Sequence[dict[str, Any]]
@@ -185,6 +193,7 @@ class _Writer:
             if self._queue.qsize() >= QUEUE:
                 raise DatabaseOverloaded("the database writer has more work than it can take; try again")
             self._queue.put(unit)
+            DATABASE_QUEUE.inc()
             if unit.alone:
                 self._hurry.set()
         return unit.future
@@ -211,11 +220,14 @@ class _Writer:
                     open_ = False
                 else:
                     batch.append(unit)
+            DATABASE_QUEUE.dec(len(batch))
             batch = [unit for unit in batch if unit.future.set_running_or_notify_cancel()]
-            if self._by_key:
-                batch.sort(key=lambda unit: unit.key)
             if batch:
+                DATABASE_WAIT.observe(self._began - batch[0].since)
+                if self._by_key:
+                    batch.sort(key=lambda unit: unit.key)
                 self._commit(batch)
+                DATABASE_SECONDS.observe(time.monotonic() - self._began)
 
     def _commit(self, batch: list[_Unit]) -> None:
         """Resolves every future of the batch: all together, or each alone when one unit spoils it."""
@@ -229,6 +241,7 @@ class _Writer:
                 return
             if pause is None or not _may_pass(error):
                 break
+            DATABASE_RETRIES.inc()
             log.warning("database write failed and is tried again", units=len(batch), error=str(error))
             time.sleep(pause)
         for unit in batch:
@@ -244,6 +257,7 @@ class _Writer:
                 results = _run(connection, batch)
                 _run_later(connection)
                 working = False
+                DATABASE_UNITS.observe(len(batch))
         except (
             BaseException
         ) as error:  # whatever a unit raises, the writer lives on and nobody waits for ever

@@ -71,7 +71,8 @@ class Keys:
             return self._vault.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise KeysUnusable(
-                "a stored secret was sealed with a master key that is not configured"
+                "what is stored was sealed with a master key that is not configured; set CALLROUTER_SECRET_KEYS to it "
+                "(more keys after a comma), or put the right secret.key into the data directory"
             ) from error
 
     def derive(self, purpose: str) -> str:
@@ -92,10 +93,19 @@ def load_keys(settings: Settings) -> Keys:
     """The configured keys, or the ones in the data directory, made on first start (readable by us only)."""
     if settings.secret_keys:
         return Keys(settings.secret_keys)
-    path = settings.data_dir / "secret.key"
+    return Keys(_kept(settings.data_dir / "secret.key").split())
+
+
+def operator_key(settings: Settings) -> str:
+    """What the operator signs in to the console with: configured, or made in the data directory like the master key."""
+    return settings.operator_key or _kept(settings.data_dir / "operator.key").strip()
+
+
+def _kept(path: Path) -> str:
+    """The file's text; the file is made when it is not there."""
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(48))
-    return Keys(path.read_text().split())
+    return path.read_text()
 
 
 def _write_once(path: Path, text: str) -> None:

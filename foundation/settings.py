@@ -6,9 +6,11 @@ mends a file once and not six times.
 """
 
 import dataclasses
+import difflib
 import ipaddress
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,11 @@ class Settings:
         (),
         "Master keys, newest first, at least 32 characters each; empty: made in data_dir on first start.",
         "list",
+    )
+    operator_key: str = _setting(
+        "",
+        "What the operator signs in to the console with, at least 32 characters; empty: made in data_dir as "
+        "operator.key on first start.",
     )
     router_bind: str = _setting(
         "127.0.0.1:8080", "Where the router serves REST, carriers' webhooks and the console."
@@ -131,6 +138,19 @@ class Settings:
         validate=Range(0.01, 1000),
     )
     outbound_threads: int = _setting(64, "Webhook requests under way at once.", "int", validate=Range(1, 512))
+    message_report_seconds: float = _setting(
+        600.0,
+        "Seconds after which a message that a carrier took, and nobody reported, counts as lost for its route.",
+        "float",
+        validate=Range(10, 604_800),
+    )
+    message_exploration: float = _setting(
+        0.05,
+        "Share of messages that try out routes that do not lead, so that one that got better is found; 0: none, "
+        "and routes that once failed stay behind.",
+        "float",
+        validate=Range(0, 0.5),
+    )
     answer_grace: float = _setting(
         10.0,
         "Seconds for which a client that lost its socket keeps its calls and registration.",
@@ -158,7 +178,22 @@ class Settings:
         validate=Range(0, 10_000),
     )
     development: bool = _setting(
-        False, "Serve the softphone and hand out its tokens to anybody: never in public.", "bool"
+        False,
+        "For trying things on one machine: the console simulates calls; its phone uses plain ws:// on the loopback.",
+        "bool",
+    )
+    metrics_token: str = _setting(
+        "", "What Prometheus sends as a bearer token for /metrics; empty: programs on this machine only."
+    )
+    voice_metrics_bind: str = _setting(
+        "off", "Where the voice node serves /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:8092."
+    )
+    drain_seconds: float = _setting(
+        0.0,
+        "Seconds that a router told to stop goes on with its calls, refuses new ones and is not ready, so that a "
+        "balancer turns away from it.",
+        "float",
+        validate=Range(0, 300),
     )
     cli_account: str = _setting("", "The account that the command line acts on when there are several.")
     log_format: str = _setting("auto", "auto, console or json.", validate=OneOf(["auto", "console", "json"]))
@@ -194,7 +229,7 @@ def address(bind: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` as a pair; ValueError when it is neither."""
     match = ADDRESS.fullmatch(bind)
     if match is None or int(match[3]) > 65535:
-        raise ValueError(f"{bind!r} is not host:port")
+        raise ValueError(f"{bind!r} is not host:port, such as 127.0.0.1:8080")
     return match[1] or match[2], int(match[3])
 
 
@@ -208,7 +243,7 @@ def load() -> Settings:
         values[option.name] = tuple(filter(None, given)) if isinstance(given, list) else given
     known = {PREFIX + name.upper() for name in values}
     faults = [
-        f"{name}: no such setting"
+        f"{name}: no such setting{_near(name, known)}"
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name not in known
     ]
@@ -217,20 +252,50 @@ def load() -> Settings:
     except EnvValidationError as error:
         reasons: Any = error.error_messages
         for name, why in reasons.items():
-            faults.append(f"{name}: {' '.join(map(str, why))}")
-            values.pop(name.removeprefix(PREFIX).lower())  # so that the rest can still be judged
+            option = name.removeprefix(PREFIX).lower()
+            said = allowed(option) or " ".join(map(str, why))
+            faults.append(f"{name}: {os.environ.get(name, '')!r} is not {said}")
+            values.pop(option)  # so that the rest can still be judged
     faults += _faults(Settings(**values))
     if faults:
         raise SettingsError("Wrong settings:\n  " + "\n  ".join(faults))
     return Settings(**values)
 
 
+def allowed(name: str) -> str:
+    """What a setting takes that is no text, in words; empty for a text."""
+    metadata = next(option.metadata for option in dataclasses.fields(Settings) if option.name == name)
+    kind, rule = metadata["read"], metadata["options"].get("validate")
+    if isinstance(rule, OneOf):
+        return f"one of {', '.join(map(str, rule.choices))}"
+    if kind == "bool":
+        return "true or false"
+    words = {"int": "a whole number", "float": "a number"}.get(kind, "")
+    if isinstance(rule, Range):
+        words += f" from {rule.min:,}" if rule.max is not None else f" of at least {rule.min:,}"
+        words += f" to {rule.max:,}" if rule.max is not None else ""
+    return words
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """The setting that was probably meant."""
+    found = difflib.get_close_matches(name, known, 1, 0.85)
+    return f"; did you mean {found[0]}?" if found else "; `callrouter settings` lists them"
+
+
 def _faults(settings: Settings) -> list[str]:
     """What is wrong with settings whose types are right."""
     faults = []
-    for name in ("router_bind", "presence_bind", "signal_bind", "voice_control", "media_bind"):
+    for name in (
+        "router_bind",
+        "presence_bind",
+        "signal_bind",
+        "voice_control",
+        "media_bind",
+        "voice_metrics_bind",
+    ):
         try:
-            if (name, getattr(settings, name)) != ("signal_bind", "off"):
+            if name not in ("signal_bind", "voice_metrics_bind") or getattr(settings, name) != "off":
                 address(getattr(settings, name))
         except ValueError as error:
             faults.append(f"{PREFIX}{name.upper()}: {error}")
@@ -251,17 +316,21 @@ def _faults(settings: Settings) -> list[str]:
             f"{PREFIX}RECOGNITION_ENGINE: {engine!r} is not auto, pocketsphinx, none, command:… or a URL"
         )
     if settings.log_level.lower() not in LEVELS:
-        faults.append(f"{PREFIX}LOG_LEVEL: Must be one of: {', '.join(LEVELS)}.")
+        faults.append(f"{PREFIX}LOG_LEVEL: {settings.log_level!r} is not one of {', '.join(LEVELS)}")
     try:
         ipaddress.ip_address(settings.voice_address)
-    except ValueError as error:
-        faults.append(f"{PREFIX}VOICE_ADDRESS: {error}")
+    except ValueError:
+        faults.append(
+            f"{PREFIX}VOICE_ADDRESS: {settings.voice_address!r} is not an IP address such as 192.0.2.7"
+        )
     try:
         settings.rtp_ports()
     except ValueError as error:
         faults.append(f"{PREFIX}VOICE_RTP_PORTS: {error}")
     if any(len(key) < SHORTEST_KEY for key in settings.secret_keys):
         faults.append(f"{PREFIX}SECRET_KEYS: each key needs at least {SHORTEST_KEY} characters")
+    if settings.operator_key and len(settings.operator_key) < SHORTEST_KEY:
+        faults.append(f"{PREFIX}OPERATOR_KEY: it needs at least {SHORTEST_KEY} characters")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         faults.append(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY go together")
     for name, kind in (("stun_urls", "stun"), ("turn_urls", "turn")):

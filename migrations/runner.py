@@ -12,16 +12,27 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 Server = Literal["presence", "callrouter"]
 HERE = Path(__file__).parent
+_NAMES: dict[Server, str] = {"presence": "presence", "callrouter": "router"}
+
+
+class NewerTables(CommandError):
+    """A later release made this database's tables; this one would misread them."""
 
 
 def upgrade(database_url: str, server: Server, revision: str = "head") -> None:
-    """Applies every missing step up to the revision, all or none where the database can."""
+    """Applies every missing step up to the revision, all or none where the database can.
+
+    NewerTables: the database is ahead of this release.
+    """
     script = _script(server)
+    if fault := _ahead(current(database_url, server), server):
+        raise NewerTables(fault)
     _run(database_url, script, revision, lambda at, _context: script._upgrade_revs(revision, at))
 
 
@@ -41,6 +52,26 @@ def current(database_url: str, server: Server) -> str | None:
 def head(server: Server) -> str | None:
     """The newest revision that this version of the code knows."""
     return _script(server).get_current_head()
+
+
+def unfit(at: str | None, server: Server) -> str:
+    """Why this release can't work with tables of that revision; empty when it can."""
+    newest = head(server)
+    if at == newest:
+        return ""
+    return _ahead(at, server) or (
+        f"the {_NAMES[server]} database is at {at or 'no revision'}, this release needs {newest}: "
+        "run `callrouter db upgrade`"
+    )
+
+
+def _ahead(at: str | None, server: Server) -> str:
+    if at is None or at in [revision for revision, _ in history(server)]:
+        return ""
+    return (
+        f"the {_NAMES[server]} database is at {at}, which a newer release made; this one knows {head(server)} at most: "
+        "install that release, or restore a backup"
+    )
 
 
 def history(server: Server) -> list[tuple[str, str]]:

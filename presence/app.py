@@ -61,7 +61,9 @@ def create_app(
     app.register_blueprint(subscriptions(api))
     app.register_blueprint(browser())
     app.register_blueprint(description())
-    app.register_blueprint(health({"database": database_check(store.database)}))
+    app.register_blueprint(
+        health({"database": database_check(store.database)}, metrics_token=settings.metrics_token)
+    )
     handle_errors(app)
     handle_refusals(app)
     return app

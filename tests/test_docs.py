@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from callrouter.cli import reference as cli_reference
+from callrouter.ladders import remedies
 from foundation import settings
 from instructions import reference
 from presence.api.description import page as presence_page
@@ -17,6 +19,8 @@ DOCS = Path(__file__).parents[1] / "docs" / "reference"
     [
         ("settings.md", settings.reference),
         ("twiml.md", reference.page),
+        ("cli.md", cli_reference.page),
+        ("errors.md", remedies.page),
         ("compatibility.md", compatibility.page),
         ("presence.md", presence_page.page),
     ],

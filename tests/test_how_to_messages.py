@@ -1,47 +1,20 @@
-"""What the page on messages shows exists: commands with their options, TwiML, methods of presence.js, codes."""
+"""What the page on messages names exists: methods of presence.js and of the official library."""
 
 import ast
 import inspect
 import re
-import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
-import click
-import pytest
 from twilio.rest import Client
-
-from callrouter.cli import main
-from instructions.document import read
-from instructions.messaging.verbs import Response
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "how-to" / "messages.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMANDS = re.findall(r"^    callrouter (.*)$", PAGE, re.MULTILINE)
 
 
 def blocks(language: str) -> list[str]:
     return [text for kind, text in BLOCK.findall(PAGE) if kind == language]
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_takes_what_is_given(line: str) -> None:
-    """It is parsed, and not run."""
-    words, command = shlex.split(line, comments=True), main
-    context = click.Context(command)
-    while isinstance(command, click.Group):
-        name, command, words = command.resolve_command(context, words)
-        assert command is not None
-        context = click.Context(command, parent=context, info_name=name)
-    command.parse_args(context, words)
-
-
-@pytest.mark.parametrize("document", blocks("xml"))
-def test_a_document_is_read_without_a_warning(document: str) -> None:
-    response, warnings = read(document.encode(), Response)
-    assert warnings == ()
-    assert response.children
 
 
 def test_methods_of_the_javascript_module_are_there() -> None:

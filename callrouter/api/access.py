@@ -35,7 +35,8 @@ def check_access() -> None:
             raise ApiError(401, 20003, "Authenticate", CHALLENGE)
         if not all(map(is_sid, sids.values())):  # PostgreSQL can't even be asked for some texts
             raise not_found()
-        named = accounts.find(connection, sids.get("account_sid", asking.account.account_sid))
+        wanted, own = sids.get("account_sid"), asking.account
+        named = own if wanted in (None, own.account_sid) else accounts.find(connection, wanted)
     if not asking.account.active:
         raise ApiError(403, 20005, "The account is not active.")
     if named is None or not asking.may_act_on(named):

@@ -37,7 +37,7 @@ def listed(account_sid: str, message_sid: str) -> Select[Any]:
     return select(models.MessageDecision.__table__).where(*mine).order_by(DECISIONS.attempt.desc())
 
 
-def _seen(considered: dict[str, Any], account_sid: str) -> dict[str, Any]:
+def seen(considered: dict[str, Any], account_sid: str) -> dict[str, Any]:
     """Without what is the operator's (costs), other accounts' (how much they send) or their clients' (devices)."""
     foreign = considered.get("account_sid", account_sid) != account_sid
     hidden = OPERATORS | (DEVICES if foreign else frozenset())
@@ -53,6 +53,6 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
         "date_created": date(row.at),
         "carrier": row.carrier or None,
         "reason": row.reason,
-        "considered": [_seen(one, row.account_sid) for one in row.considered],
+        "considered": [seen(one, row.account_sid) for one in row.considered],
         "uri": path(row.account_sid, "Messages", row.message_sid, "Decisions"),
     }

@@ -20,6 +20,7 @@ from callrouter.api.periods import given_periods
 from callrouter.api.render import Kind, deleted, not_found, respond, respond_list
 from callrouter.api.routes import route
 from callrouter.directory.errors import Missing, Refused
+from callrouter.messages import retracting, states
 from callrouter.messages.status import CANCELABLE, Status
 from foundation.webserver.errors import ApiError
 
@@ -80,15 +81,18 @@ def change_message(account_sid: str, sid: str) -> Response:
 
 @route(routes, "DELETE", INSTANCE)
 def delete_message(account_sid: str, sid: str) -> Response:
-    """Removes the record and what hangs on it: media, decisions on its route, notifications, webhooks.
+    """Removes the record and what hangs on it: media, decisions on its route, notifications, webhooks; and the copy
+    that the presence server has for a client's devices.
 
     The media's files first: what is not listed any more must not be anywhere.
     """
     for media_sid in api().read(lambda c: _files(c, account_sid, sid)):
         files.remove(api().media.attachment, account_sid, media_sid)
 
+    now = api().now()
+
     def work(connection: Connection) -> None:
-        _settled(connection, account_sid, sid)
+        retracting.queue(connection, _settled(connection, account_sid, sid), now)
         for table in HANGING_ON:
             mine = (table.account_sid == account_sid, table.message_sid == sid)
             connection.execute(delete(table).where(*mine))
@@ -107,7 +111,7 @@ def listed(account_sid: str) -> Select[Any]:
 
 def fetch(account_sid: str, sid: str) -> Row[Any]:
     """The account's message; ApiError 404/20404 when it has none of that SID."""
-    row = api().read(lambda c: c.execute(listed(account_sid).where(MESSAGES.sid == sid)).one_or_none())
+    row = api().read(lambda c: states.found(c, account_sid, sid))
     if row is None:
         raise not_found()
     return row
@@ -131,8 +135,8 @@ def _redact(connection: Connection, account_sid: str, sid: str, now: float) -> N
     connection.execute(told.values(parameters={}, response_body=None))
 
 
-def _settled(connection: Connection, account_sid: str, sid: str) -> None:
-    """Refused with 20009 while it is on its way, or its app is still being asked."""
+def _settled(connection: Connection, account_sid: str, sid: str) -> Row[Any]:
+    """The message. Refused with 20009 while it is on its way, or its app is still being asked."""
     row = connection.execute(listed(account_sid).where(MESSAGES.sid == sid)).one_or_none()
     if row is None:
         raise Missing(f"Message {sid}")
@@ -140,3 +144,4 @@ def _settled(connection: Connection, account_sid: str, sid: str) -> None:
     asking = select(program.message_sid).where(program.account_sid == account_sid, program.message_sid == sid)
     if row.status in IN_PROGRESS or connection.execute(asking).first() is not None:
         raise Refused(NOT_COMPLETE, f"Message {sid} is still on its way ({row.status}); try again later")
+    return row

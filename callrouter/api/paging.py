@@ -62,7 +62,7 @@ def page(
     query: Select[Any],
     moment: ColumnElement[float],
     sid: ColumnElement[str],
-    keep: Callable[[Row[Any]], bool] = lambda _row: True,
+    keep: Callable[[Row[Any]], bool] | None = None,
 ) -> Page:
     """The page of the query that the request asks for. `moment` and `sid`: columns that order it.
 
@@ -78,7 +78,7 @@ def page(
     query = query.order_by(
         moment.asc() if backwards else moment.desc(), sid.asc() if backwards else sid.desc()
     )
-    found = connection.execute(query)
+    found = connection.execute(query if keep else query.limit(size + 1))
     rows = list(islice(filter(keep, found), size + 1))
     found.close()
     more, rows = len(rows) > size, rows[:size]

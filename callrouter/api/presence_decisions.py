@@ -29,15 +29,6 @@ def list_decisions(account_sid: str, sid: str) -> Response:
     return respond_list(KIND, found, [_shown(row) for row in found.rows])
 
 
-def _seen(snapshot: dict[str, Any], account_sid: str) -> dict[str, Any]:
-    """Without the devices of other accounts' clients."""
-    targets = [
-        one if one["account_sid"] == account_sid else {**one, "note": "", "endpoints": []}
-        for one in snapshot["targets"]
-    ]
-    return {**snapshot, "targets": targets}
-
-
 def _shown(row: Row[Any]) -> dict[str, Any]:
     """`sequence`, of the presence server, and `presence`, its whole answer, are null when it did not answer."""
     chosen = {"account_sid": row.chosen_account, "client": row.chosen_client, "version": row.presence_version}
@@ -54,6 +45,6 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
         "waves": row.waves,
         "rung": row.rung,
         "skipped": decisions.not_rung(row),
-        "presence": row.snapshot and _seen(row.snapshot, row.account_sid),
+        "presence": row.snapshot and decisions.seen(row.snapshot, row.account_sid),
         "uri": path(row.account_sid, "Calls", row.call_sid, "PresenceDecisions"),
     }

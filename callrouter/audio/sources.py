@@ -50,6 +50,19 @@ class Tone:
             phase = (phase + step * SAMPLES) % (2 * np.pi)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sound:
+    """Samples once, then silence."""
+
+    samples: Samples
+
+    def frames(self) -> Iterator[Samples]:
+        for start in range(0, len(self.samples), SAMPLES):
+            frame = self.samples[start : start + SAMPLES]
+            yield np.pad(frame, (0, SAMPLES - len(frame)))
+        yield from repeat(SILENT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """A WAV file once, then silence. Its faults are reported when it is made, not during the call."""
@@ -60,11 +73,7 @@ class Recording:
         read_wav(self.path)
 
     def frames(self) -> Iterator[Samples]:
-        samples = read_wav(self.path)
-        for start in range(0, len(samples), SAMPLES):
-            frame = samples[start : start + SAMPLES]
-            yield np.pad(frame, (0, SAMPLES - len(frame)))
-        yield from repeat(SILENT)
+        return Sound(samples=read_wav(self.path)).frames()
 
 
 def source(tone: float | None, wav: Path | None) -> Source:

@@ -61,7 +61,7 @@ class Audio:
         happening = self._happening(leg, event)
         if happening is not None:
             await self._engine.happen(
-                leg.call_sid, happening, Receipt(source="voice", event_id=event.event_id)
+                leg.call_sid, happening, Receipt(source="voice", event_id=event.event_id), durable=True
             )
 
     def _happening(self, leg: Leg, event: VoiceEvent) -> h.Happening | None:
@@ -156,7 +156,7 @@ class Audio:
                     far=False,
                 )
                 log.warning("audio lost", call_sid=session.call_sid, leg=leg.call_sid)
-                await self._engine.happen(leg.call_sid, gone)
+                await self._engine.happen(leg.call_sid, gone, durable=True)
                 for sid, one in session.recordings.items():
                     if one.leg == leg.name and one.seconds is None:
                         await self._recording_over(sid, failed=True, silent=False, seconds=0)

@@ -77,6 +77,15 @@ def not_rung(row: Any) -> list[dict[str, str]]:
     return [*row.skipped, *in_vain]
 
 
+def seen(snapshot: dict[str, Any], account_sid: str) -> dict[str, Any]:
+    """The presence server's answer without the devices of other accounts' clients."""
+    targets = [
+        one if one["account_sid"] == account_sid else {**one, "note": "", "endpoints": []}
+        for one in snapshot["targets"]
+    ]
+    return {**snapshot, "targets": targets}
+
+
 def _row(one: Decision) -> dict[str, Any]:
     target, answer = one.choice.target, one.answer
     return {

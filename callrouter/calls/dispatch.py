@@ -20,6 +20,7 @@ from callrouter.calls.engine import Also, Engine
 from callrouter.calls.happenings import DocumentMissing, Gone, Happening
 from callrouter.calls.status import Cause
 from callrouter.calls.store import OutboxRow, Overtaken
+from callrouter.metrics.calls import DROPPED
 from callrouter.models import Outbox
 from foundation.db import Database
 from foundation.failpoints import failpoint
@@ -119,7 +120,11 @@ class Dispatcher:
     async def _run(self, lane: str) -> None:
         queue = self._lanes[lane]
         while queue:
-            await self._carry_out(queue[0])
+            try:
+                await self._carry_out(queue[0])
+            except Exception:  # its own fault at whatever place: the rest of the lane goes on (F43)
+                log.exception("an entry is dropped", kind=queue[0].get("kind"), entry=queue[0].get("id"))
+                await self._give_up(queue[0])
             queue.popleft()
         del self._lanes[lane]
 
@@ -159,6 +164,7 @@ class Dispatcher:
 
     async def _give_up(self, row: OutboxRow) -> None:
         """Drops an entry that can't be carried out; the call hears of it, so that nobody waits for it (I6)."""
+        DROPPED.labels(row["kind"]).inc()
         try:
             abandon = self._abandon.get(row["kind"])
             also = partial(abandon, row=row, now=self._engine.now()) if abandon else None
@@ -212,22 +218,25 @@ class Dispatcher:
         free = Outbox.owner == ""
         oldest = select(Outbox.id).where(free).order_by(Outbox.due_at, Outbox.position)
 
-        def waiting() -> bool:
+        def waiting() -> Sequence[str]:
             with self._database.read() as connection:
-                return connection.execute(oldest.limit(1)).first() is not None
+                return connection.execute(oldest.limit(CLAIM_BATCH)).scalars().all()
 
-        def unit(connection: Connection) -> list[OutboxRow]:
-            ids = connection.execute(oldest.limit(CLAIM_BATCH)).scalars().all()
-            mine = update(Outbox).where(Outbox.id.in_(ids), free)  # another router may have been quicker
-            rows = connection.execute(mine.values(owner=self._engine.owner).returning(*Outbox.__table__.c))
+        def unit(connection: Connection, ids: Sequence[str]) -> list[OutboxRow]:
+            mine, among = self._engine.owner, Outbox.id.in_(ids)
+            # Another router may have been quicker, and a commit before may have been stored without an answer.
+            connection.execute(update(Outbox).where(among, free).values(owner=mine))
+            rows = connection.execute(select(Outbox.__table__).where(among, Outbox.owner == mine))
             return sorted(map(dict, rows.mappings()), key=lambda row: (row["due_at"], row["position"]))
 
         while True:
             try:
-                if await asyncio.to_thread(waiting):
-                    self.submit(await self._engine.persist(unit, ""))
+                if ids := await asyncio.to_thread(waiting):
+                    self.submit(await self._engine.persist(partial(unit, ids=ids), ""))
             except DBAPIError as error:
                 log.warning("waiting for the database", error=str(error.orig))
+            except Exception:
+                log.exception("entries without an owner could not be claimed; the next look follows")
             await asyncio.sleep(CLAIM_SECONDS)
 
     def _keep(self, work: Any) -> None:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds that a request waits for its commit; then 503, and its sender tries again."""
 NOT_LIVE = 21220
+STOPPING_RETRY = "2"
+"""Seconds, as a header: by then a balancer has turned to another router, or this one has been started again."""
 
 
 class Front:
@@ -39,6 +41,8 @@ class Front:
         calls_per_second: float = 1.0,
     ) -> None:
         """`calls_per_second`: how many calls an account may place by REST."""
+        self.stopping = False
+        """set when this process ends soon: calls go on, new ones are refused"""
         self._engine = engine
         self._database = database
         self._loop = loop
@@ -60,6 +64,7 @@ class Front:
 
     def create(self, session: CallSession, receipt: Receipt, target: Target) -> str:
         """Stores a new call; answers the sid that this receipt's first delivery got."""
+        self._refuse_when_stopping()
         return self.wait(
             self._engine.create(
                 session,
@@ -102,6 +107,7 @@ class Front:
 
     def place(self, placement: Placement) -> str:
         """Stores a call in its account's queue; 429 when that is full."""
+        self._refuse_when_stopping()
         busy = "The router did not answer in time; look in the list of calls whether the call was placed."
         return self.wait(self._place(placement), busy)
 
@@ -199,6 +205,11 @@ class Front:
         )
         self._engine.carry_out(rows)
         return result
+
+    def _refuse_when_stopping(self) -> None:
+        if self.stopping:
+            reason = "This router is stopping; place the call again, it goes to another one or to the next."
+            raise ApiError(503, 20503, reason, {"Retry-After": STOPPING_RETRY})
 
     def _leave_to_owner(self, call_sid: str) -> None:
         """A call that another router owns is not ours to change: its sender must try again, there or later (I3)."""

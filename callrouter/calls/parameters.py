@@ -2,10 +2,13 @@
 
 from callrouter.calls.session import CallSession, Leg
 from callrouter.calls.status import SIP_CODES, Cause, Status
+from callrouter.directory import places
 from foundation.clock import from_timestamp, rfc2822
 
 API_VERSION = "2010-04-01"
 Parameters = dict[str, str]
+ROLES = ("From", "To", "Caller", "Called")
+"""Whose places are told."""
 
 RESERVED = frozenset(
     {
@@ -39,6 +42,8 @@ def standard(session: CallSession, leg: Leg) -> Parameters:
         "ApiVersion": API_VERSION,
         "Direction": leg.direction,
     }
+    for role in ROLES:
+        parameters |= places.parameters(role, parameters[role])
     if leg is not session.own:
         return {**parameters, "ParentCallSid": session.dialler(leg).call_sid}
     return {**session.webhook_parameters, **parameters}

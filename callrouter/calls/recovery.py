@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, text, update
 
+from callrouter.calls.name_lock import NameTaken
 from callrouter.calls.session import CallSession, SnapshotUnreadable, loads
 from callrouter.calls.status import FOLLOWS, Status
 from callrouter.calls.store import OutboxRow, Owner
@@ -42,10 +43,35 @@ def alive(connection: Connection, now: float) -> bool:
     return connection.execute(select(RouterNode.name).where(RouterNode.lease_until > now)).first() is not None
 
 
-def take_lease(connection: Connection, name: str, now: float) -> Found:
-    """Begins a new life of the router `name`, with all that its earlier ones left."""
-    before = connection.execute(select(RouterNode.epoch).where(RouterNode.name == name)).scalar()
-    owner = Owner(name=name, epoch=(before or 0) + 1)
+class NameLost(Exception):
+    """Another process has taken this router's name: this one ends, and leaves the calls to it"""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def lease_time(connection: Connection, now: float) -> float:
+    """The time that leases are compared by. Routers on several machines share the database's clock, so that none takes
+    another for dead because of a clock that is wrong."""
+    if connection.dialect.name != "postgresql":
+        return now
+    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def take_lease(connection: Connection, name: str, now: float, *, over: int | None = None) -> Found:
+    """Begins a new life of the router `name`, with all that its earlier ones left.
+
+    NameTaken while another's lease runs; `over` is the epoch of the one that is known to have ended.
+    """
+    before = connection.execute(
+        select(RouterNode.epoch, RouterNode.lease_until).where(RouterNode.name == name)
+    ).first()
+    if before and before.epoch != over and before.lease_until > now:
+        raise NameTaken(
+            f"another process is the router {name!r}, or was until a moment ago: stop it, set CALLROUTER_ROUTER_NAME, "
+            f"or wait {before.lease_until - now:.0f} s until its lease ends"
+        )
+    owner = Owner(name=name, epoch=(before.epoch if before else 0) + 1)
     connection.execute(delete(RouterNode).where(RouterNode.name == name))
     lease = {"name": name, "epoch": owner.epoch, "lease_until": now + LEASE_SECONDS}
     connection.execute(insert(RouterNode), [lease])
@@ -53,9 +79,17 @@ def take_lease(connection: Connection, name: str, now: float) -> Found:
 
 
 def renew_lease(connection: Connection, owner: Owner, now: float) -> Found:
-    """Extends the lease, forgets old receipts, and takes over from routers whose lease has run out."""
+    """Extends the lease, forgets old receipts, and takes over from routers whose lease has run out.
+
+    NameLost: another process has our name. Was the lease only ended by others, because we were away, we take it again:
+    our calls are theirs by now, but those that come are ours.
+    """
+    lease = {"name": owner.name, "epoch": owner.epoch, "lease_until": now + LEASE_SECONDS}
     ours = (RouterNode.name == owner.name, RouterNode.epoch == owner.epoch)
-    connection.execute(update(RouterNode).where(*ours).values(lease_until=now + LEASE_SECONDS))
+    if not connection.execute(update(RouterNode).where(*ours).values(lease)).rowcount:
+        if connection.execute(select(RouterNode.epoch).where(RouterNode.name == owner.name)).first():
+            raise NameLost
+        connection.execute(insert(RouterNode), [lease])
     connection.execute(delete(Inbox).where(Inbox.received_at < now - RECEIPT_SECONDS))
     found = Found(owner=owner)
     dead = select(RouterNode.name).where(RouterNode.lease_until < now, RouterNode.name != owner.name)

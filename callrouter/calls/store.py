@@ -200,6 +200,23 @@ class Writes:
         later(connection, INSERT_TIMER, due)
 
 
+def holds(connection: Connection, writes: Writes, version: int) -> bool:
+    """Whether the database has this step of the call whose row had `version`, under the owner that wrote it."""
+    session, owner = writes.session, writes.owner
+    stored = connection.execute(
+        select(Session.version, Session.owner, Session.epoch).where(
+            Session.account_sid == session.account_sid, Session.call_sid == session.call_sid
+        )
+    ).first()
+    if stored:
+        return (stored.version, stored.owner, stored.epoch) == (version + 1, owner.name, owner.epoch)
+    if not session.finished or not writes.outbox:
+        return session.finished
+    # The row of a call that is over is gone, whoever ended it: its entries say who did.
+    first = select(Outbox.owner).where(Outbox.id == writes.outbox[0]["id"])
+    return connection.execute(first).scalar() == owner.name
+
+
 def call_row(session: CallSession, at: float, **more: Any) -> dict[str, Any]:
     """The row of the parent call."""
     return {**_call_row(session, Change(leg=session.own), at), **more}

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from flask import Blueprint
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, select
 
-from callrouter.calls.store import FIND_INBOX, OutboxRow
+from callrouter.calls.store import FIND_INBOX, INSERT_INBOX, OutboxRow
 from callrouter.carriers import fields
 from callrouter.carriers.fields import ADDRESS_LIMIT, ID_LIMIT
 from callrouter.messages import inbound, targets
 from callrouter.messages.inbound import Arrival
 from callrouter.messages.routing.reports import apply
 from callrouter.messages.text import MAX
-from callrouter.models import Inbox, Message
+from callrouter.models import Message
 from foundation.clock import Clock
-from foundation.db import Database
+from foundation.db import Database, later
 from foundation.failpoints import failpoint
 from foundation.sids import MESSAGE, MESSAGE_WITH_MEDIA, new_sid
 from foundation.webserver.errors import ApiError
@@ -25,6 +25,7 @@ Answer = tuple[dict[str, str], int]
 
 MOST_MEDIA = 10
 URL_LIMIT = 2_000
+_ACCOUNT = select(Message.account_sid).where(Message.sid == bindparam("sid"))
 
 
 class Settles(Protocol):
@@ -83,7 +84,7 @@ class MessageIngress:
         event_id = fields.text(body, "event_id", ID_LIMIT)
         status, code, now = fields.text(body, "status", 32), _code(body), self._clock().timestamp()
         with self._database.read() as connection:
-            account_sid = connection.execute(select(Message.account_sid).where(Message.sid == sid)).scalar()
+            account_sid = connection.execute(_ACCOUNT, {"sid": sid}).scalar()
         if account_sid is None:
             raise ApiError(404, 20404, f"Carrier {carrier!r} has no message {sid[:40]!r} here.")
         receipt = {"source": f"carrier:{carrier}", "event_id": f"report {sid} {event_id}"}
@@ -94,7 +95,7 @@ class MessageIngress:
                 kept = select(Message.status).where(Message.account_sid == account_sid, Message.sid == sid)
                 return str(connection.execute(kept).scalar()), []
             after, rows = apply(connection, carrier, sid, status, code, now, self._owner)
-            connection.execute(insert(Inbox), [row])
+            later(connection, INSERT_INBOX, [row])
             return after.value, rows
 
         failpoint("OM9")

@@ -63,7 +63,7 @@ class _Control:
         carrier = self._known.known(name) or await asyncio.to_thread(self._known, name)
         if carrier is None:
             return None
-        control_url, secret = carrier
+        control_url, secrets = carrier
         body = json.dumps(fields).encode()
         timestamp = int(self._now())
         request = OutboundRequest(
@@ -71,7 +71,7 @@ class _Control:
             body=body,
             headers={
                 "X-Callrouter-Timestamp": str(timestamp),
-                "X-Callrouter-Signature": sign_body(secret, timestamp, body),
+                "X-Callrouter-Signature": " ".join(sign_body(one, timestamp, body) for one in secrets),
             },
             idempotency_token=token,
             follow_redirects=False,
@@ -79,14 +79,15 @@ class _Control:
         )
         return await self._pool.fetch(f"carrier:{name}", request)
 
-    def _find(self, name: str) -> tuple[str, str] | None:
+    def _find(self, name: str) -> tuple[str, list[str]] | None:
+        """Its control URL, and its secrets: all that are good while they change, because it may know the old one."""
         with self._database.read() as connection:
             row = connection.execute(
                 select(Carrier.control_url, Carrier.secrets_sealed).where(
                     Carrier.name == name, Carrier.status == "active"
                 )
             ).first()
-        return None if row is None else (row.control_url, self._keys.open(row.secrets_sealed[0]))
+        return None if row is None else (row.control_url, list(map(self._keys.open, row.secrets_sealed)))
 
 
 class Carriers:
@@ -157,6 +158,12 @@ def _not_taken(carrier: str, response: OutboundResponse) -> NotNow | Unavailable
     status, reason = response.status, f"carrier {carrier!r} answered {response.status}"
     if status == 429:
         return NotNow(_seconds(response.header("Retry-After")))
+    if status in (
+        401,
+        403,
+    ):  # about us, not about the message: it will do once the operator has put that right
+        hint = f"{reason}: it does not take our signature; give it the secret of `carrier rotate-secret`"
+        return Unavailable(hint, maybe_taken=False)
     if not 400 <= status < 500 or status in (408, 425):
         return Unavailable(reason, maybe_taken=status not in (425, 503))
     said = _object(response.body)

@@ -67,6 +67,24 @@ def update(deployment: Deployment, sid: str, name: str, as_json: bool) -> None:
     print_one(public(changed), as_json)
 
 
+@account.group()
+def token() -> None:
+    """The auth token: the password of REST, and what webhooks are signed with."""
+
+
+@token.command()
+@click.argument("sid", metavar="AC…")
+@json_option
+@click.pass_obj
+def rotate(deployment: Deployment, sid: str, as_json: bool) -> None:
+    """Makes another auth token and prints it. The one before is refused at once, and within seconds webhooks are
+    signed with the new one: let the app take both signatures while you change it."""
+    now, secret = deployment.now(), credentials.new_secret()
+    credential = credentials.seal(deployment.keys, secret)
+    changed = deployment.write(lambda c: accounts.rotate(c, sid, credential, now))
+    print_one({**public(changed), "auth_token": secret}, as_json)
+
+
 def _status_command(name: str, status: Status, help: str) -> None:
     @account.command(name, help=help)
     @click.argument("sid", metavar="AC…")

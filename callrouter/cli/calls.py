@@ -1,17 +1,16 @@
 """`callrouter calls`: what calls there are, and the ladder of one."""
 
-from typing import Any
-
 import click
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from callrouter import models
 from callrouter.calls import decisions
 from callrouter.calls.decisions import DECISIONS
 from callrouter.cli.deployment import Deployment
-from callrouter.cli.ladder import print_ladder
-from callrouter.cli.output import account_option, json_option, moment, print_many
+from callrouter.cli.ladder import show_call, watch_option, watched
+from callrouter.cli.output import account_option, json_option, print_many
 from callrouter.directory.errors import Missing
+from callrouter.ladders.calls import fetch, leg_shown
 
 CALLS = models.Call.__table__.c
 COLUMNS = ("sid", "date_created", "direction", "from", "to", "status", "parent_call_sid")
@@ -48,17 +47,21 @@ def list_(
             query = query.where(column == wanted)
     query = query.order_by(CALLS.date_created.desc(), CALLS.sid.desc()).limit(limit)
     rows = deployment.read(lambda c: c.execute(query).all())
-    print_many([_shown(row) for row in rows], COLUMNS, as_json)
+    print_many([leg_shown(row) for row in rows], COLUMNS, as_json)
 
 
 @calls.command()
 @click.argument("sid", metavar="CA…")
+@watch_option
 @account_option
 @json_option
 @click.pass_obj
-def show(deployment: Deployment, sid: str, account_sid: str | None, as_json: bool) -> None:
+def show(
+    deployment: Deployment, sid: str, watch: float | None, account_sid: str | None, as_json: bool
+) -> None:
     """One call as a ladder: who told whom what, its legs, and what went wrong."""
-    print_ladder(fetch_ladder(deployment, deployment.account(account_sid).account_sid, sid), as_json)
+    owner = deployment.account(account_sid).account_sid
+    watched(lambda: deployment.read(lambda c: fetch(c, owner, sid)), show_call, watch, as_json)
 
 
 @calls.command()
@@ -89,62 +92,3 @@ def replay(deployment: Deployment, sid: str, account_sid: str | None, as_json: b
     print_many(shown, ("call_sid", "to", "decided", "again", "same"), as_json)
     if not all(one["same"] for one in shown):
         raise SystemExit(1)
-
-
-def fetch_ladder(deployment: Deployment, account_sid: str, sid: str) -> dict[str, Any]:
-    """The call, its legs, its timeline, whom its clients' presence let ring, and its notifications; of a leg, those of
-    the whole call."""
-
-    def read(connection: Any) -> dict[str, Any]:
-        mine = select(models.Call.__table__).where(CALLS.account_sid == account_sid)
-        asked = connection.execute(mine.where(CALLS.sid == sid)).one_or_none()
-        if asked is None:
-            raise Missing(f"Call {sid}")
-        top = asked.parent_call_sid or sid
-        legs = mine.where((CALLS.sid == top) | (CALLS.parent_call_sid == top)).order_by(CALLS.date_created)
-        found = connection.execute(legs).all()
-        entries, notes = models.TimelineEntry.__table__.c, models.Notification.__table__.c
-        timeline = select(models.TimelineEntry.__table__).where(
-            entries.account_sid == account_sid, entries.call_sid == top
-        )
-        faults = select(models.Notification.__table__).where(
-            notes.account_sid == account_sid, notes.call_sid.in_([leg.sid for leg in found])
-        )
-        return {
-            "call_sid": top,
-            "legs": [_shown(leg) for leg in found],
-            "timeline": [
-                {**_named(row, "source", "target", "summary", "detail"), "at": moment(row.at)}
-                for row in connection.execute(timeline.order_by(entries.position))
-            ],
-            "presence": [
-                _decided(row)
-                for row in connection.execute(decisions.listed(account_sid, top).order_by(DECISIONS.c.at))
-            ],
-            "notifications": [
-                {
-                    **_named(row, "sid", "call_sid", "error_code", "message_text"),
-                    "level": "error" if row.log == "0" else "warning",
-                    "at": moment(row.message_date),
-                }
-                for row in connection.execute(faults.order_by(notes.message_date))
-            ],
-        }
-
-    return deployment.read(read)
-
-
-def _decided(row: Row[Any]) -> dict[str, Any]:
-    what = ("call_sid", "name", "mode", "outcome", "as_of")
-    who = ("chosen_account", "chosen_client", "presence_version", "waves", "rung")
-    return {"at": moment(row.at), **_named(row, *what, *who), "skipped": decisions.not_rung(row)}
-
-
-def _shown(call: Row[Any]) -> dict[str, Any]:
-    names = ("sid", "parent_call_sid", "direction", "from", "to", "status", "ended_because", "carrier")
-    times = ("date_created", "start_time", "end_time")
-    return {**_named(call, *names), **{name: moment(call._mapping[name]) for name in times}}
-
-
-def _named(row: Row[Any], *names: str) -> dict[str, Any]:
-    return {name: row._mapping[name] for name in names}

@@ -12,7 +12,18 @@ from callrouter.directory import carriers
 from callrouter.messages.routing import tables
 from callrouter.messages.transport import PRESENCE
 
-COLUMNS = ("carrier", "depth", "segments", "leased", "oldest", "in", "out", "conversion", "breaker")
+COLUMNS = (
+    "carrier",
+    "depth",
+    "segments",
+    "leased",
+    "doubtful",
+    "oldest",
+    "in",
+    "out",
+    "conversion",
+    "breaker",
+)
 ACCOUNTS = ("carrier", "account_sid", "depth", "segments", "leased", "oldest")
 
 
@@ -32,7 +43,7 @@ def queue(
     as_json: bool,
 ) -> None:
     """What waits for each carrier, and for clients: the oldest in seconds, speeds in messages a second, and the
-    conversion of the last hour."""
+    conversion of the last hour. Doubtful are those that the carrier may have already, because no answer was heard."""
     left, console = (times if watch else 1), Console()
     while True:
         found = deployment.read(lambda c: tables.queues(c, deployment.now(), by_account=accounts))

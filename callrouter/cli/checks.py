@@ -39,9 +39,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
+    """`remedy` says what to do; it is empty where nothing is to be done."""
+
     check: str
     state: State
     detail: str
+    remedy: str = ""
 
 
 def data_dir(settings: Settings) -> Finding:
@@ -49,27 +52,39 @@ def data_dir(settings: Settings) -> Finding:
     if not folder.exists():
         return Finding(check="data directory", state=State.NOTE, detail=f"{folder} will be made")
     usable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    detail = str(folder) if usable else f"{folder} can't be written to"
-    return Finding(check="data directory", state=State.OK if usable else State.FAULT, detail=detail)
+    if usable:
+        return Finding(check="data directory", state=State.OK, detail=str(folder))
+    return Finding(
+        check="data directory",
+        state=State.FAULT,
+        detail=f"{folder} can't be written to",
+        remedy="give it to the user who runs callrouter, or set CALLROUTER_DATA_DIR",
+    )
 
 
 def database(settings: Settings, name: str) -> Finding:
     """There, durable, and with the newest tables."""
     check, url = f"{name} database", settings.database_url(name)
     if sqlite_is_missing(url):
-        return Finding(check=check, state=State.FAULT, detail="not there; run `callrouter db upgrade`")
+        return Finding(
+            check=check, state=State.FAULT, detail="not there", remedy="run `callrouter db upgrade`"
+        )
     try:
         opened = Database(url)
         try:
             opened.check()
         finally:
             opened.close()
-        current, newest = runner.current(url, FOLDERS[name]), runner.head(FOLDERS[name])
+        current = runner.current(url, FOLDERS[name])
     except (DatabaseUnusable, SQLAlchemyError) as error:
-        return Finding(check=check, state=State.FAULT, detail=str(error).partition("\n")[0])
-    if current != newest:
-        detail = f"its tables are at {current}, not at {newest}; run `callrouter db upgrade`"
-        return Finding(check=check, state=State.FAULT, detail=detail)
+        return Finding(
+            check=check,
+            state=State.FAULT,
+            detail=str(error).partition("\n")[0],
+            remedy=f"start it, or correct CALLROUTER_{name.upper()}_DATABASE_URL",
+        )
+    if fault := runner.unfit(current, FOLDERS[name]):
+        return Finding(check=check, state=State.FAULT, detail=fault)
     return Finding(check=check, state=State.OK, detail=f"durable, tables at {current}")
 
 
@@ -84,11 +99,21 @@ def keys(deployment: Deployment) -> Finding:
         if sealed is not None:
             deployment.keys.open(sealed)
     except KeysUnusable as error:
-        return Finding(check="master keys", state=State.FAULT, detail=str(error))
+        return Finding(
+            check="master keys",
+            state=State.FAULT,
+            detail=str(error),
+            remedy="set CALLROUTER_SECRET_KEYS to the keys that sealed it, or put secret.key back from a backup",
+        )
     except (DatabaseUnusable, SQLAlchemyError):
         return Finding(check="master keys", state=State.NOTE, detail="there, not tried: no database")
     if not deployment.settings.secret_keys and file.stat().st_mode & 0o077:
-        return Finding(check="master keys", state=State.FAULT, detail=f"others may read {file}; chmod 600 it")
+        return Finding(
+            check="master keys",
+            state=State.FAULT,
+            detail=f"others may read {file}",
+            remedy=f"chmod 600 {file}",
+        )
     return Finding(check="master keys", state=State.OK, detail="they open what is stored")
 
 
@@ -101,7 +126,12 @@ def clock(deployment: Deployment) -> Finding:
         newest = None
     ahead = (newest or 0) - deployment.now()
     if ahead > SKEW:
-        return Finding(check="clock", state=State.FAULT, detail=f"{ahead:.0f} s behind what is stored")
+        return Finding(
+            check="clock",
+            state=State.FAULT,
+            detail=f"{ahead:.0f} s behind what is stored",
+            remedy="set the clock, and keep it right by NTP",
+        )
     return Finding(
         check="clock", state=State.OK, detail=f"{from_timestamp(deployment.now()):%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -116,11 +146,19 @@ def certificate(settings: Settings, now: float) -> Finding:
         context.load_cert_chain(settings.tls_certificate, settings.tls_key)
         loaded = x509.load_pem_x509_certificate(Path(settings.tls_certificate).read_bytes())
     except (OSError, ValueError) as error:
-        return Finding(check="certificate", state=State.FAULT, detail=f"{settings.tls_certificate}: {error}")
+        return Finding(
+            check="certificate",
+            state=State.FAULT,
+            detail=f"{settings.tls_certificate}: {error}",
+            remedy="give a PEM chain by CALLROUTER_TLS_CERTIFICATE, and its key by CALLROUTER_TLS_KEY",
+        )
     left = loaded.not_valid_after_utc.timestamp() - now
     state = State.FAULT if left <= 0 else State.NOTE if left < EXPIRES_SOON else State.OK
     return Finding(
-        check="certificate", state=state, detail=f"valid until {loaded.not_valid_after_utc:%Y-%m-%d}"
+        check="certificate",
+        state=state,
+        detail=f"valid until {loaded.not_valid_after_utc:%Y-%m-%d}",
+        remedy="" if state is State.OK else "renew it, and start the presence server again",
     )
 
 
@@ -162,7 +200,12 @@ def _web(name: str, bind: str) -> Finding:
         alive = False
     if alive:
         return Finding(check=name, state=State.OK, detail=f"answers on {bind}")
-    return Finding(check=name, state=State.FAULT, detail=f"something else listens on {bind}")
+    return Finding(
+        check=name,
+        state=State.FAULT,
+        detail=f"something else listens on {bind}",
+        remedy="stop it, or give us another address by the settings",
+    )
 
 
 def _listener(name: str, bind: str) -> Finding:

@@ -3,8 +3,10 @@
 An operator sees one line and exit code 1, never a traceback for a mistake of theirs.
 """
 
+import errno
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -14,13 +16,22 @@ from callrouter.directory.errors import Refused
 from foundation.db import DatabaseOverloaded, DatabaseUnusable
 from foundation.keys import KeysUnusable
 from foundation.settings import SettingsError
+from migrations.runner import NewerTables
 
-EXPECTED = (Refused, SettingsError, DatabaseUnusable, DatabaseOverloaded, KeysUnusable)
-OF_FILES = (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError)
+EXPECTED = (Refused, SettingsError, DatabaseUnusable, DatabaseOverloaded, KeysUnusable, NewerTables)
+OF_FILES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE)
+DRIVERS = ("psycopg", "psycopg2", "MySQLdb", "pymysql", "oracledb", "cx_Oracle", "pyodbc", "asyncpg")
+URLS = (
+    "give sqlite:////a/file or, after `pip install callrouter[postgresql]`, "
+    "postgresql+psycopg://user:password@host/name"
+)
+UNREACHED = ("connection failed", "connection to server", "unable to open database file")
 
 
 class Commands(click.Group):
-    """`modules`: each command's name, and the module of `callrouter.cli` in which an object of that name is it.
+    """`modules`: each command's name, and the module of `callrouter.cli` in which an object of that name is it (with
+    an underscore after a word of Python's own).
 
     So `callrouter account list` waits for neither the audio libraries nor the servers.
     """
@@ -35,7 +46,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._modules:
             return None
-        command: click.Command = getattr(import_module(f"callrouter.cli.{self._modules[cmd_name]}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"callrouter.cli.{self._modules[cmd_name]}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -44,13 +56,26 @@ class Commands(click.Group):
         except DBAPIError as error:
             raise click.ClickException(_of_database(error)) from error
         except (ArgumentError, NoSuchModuleError) as error:
-            raise click.ClickException(f"a database URL in the settings is wrong: {error}") from error
-        except (*EXPECTED, *OF_FILES) as error:
+            raise click.ClickException(f"a database URL in the settings is wrong: {error}; {URLS}") from error
+        except ModuleNotFoundError as error:
+            if error.name not in DRIVERS:
+                raise
+            raise click.ClickException(
+                f"a database URL in the settings needs {error.name}, which is not installed; {URLS}"
+            ) from error
+        except EXPECTED as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if not (isinstance(error, OF_FILES) or error.errno in OF_DISKS):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 def _of_database(error: DBAPIError) -> str:
     first_line = str(error.orig).strip().partition("\n")[0]
     missing = "no such table" in first_line or "does not exist" in first_line
     remedy = "; run `callrouter db upgrade`" if missing else ""
+    if first_line.startswith(UNREACHED):
+        remedy = "; start it, or correct CALLROUTER_ROUTER_DATABASE_URL and CALLROUTER_PRESENCE_DATABASE_URL"
     return f"the database refuses: {first_line}{remedy}"

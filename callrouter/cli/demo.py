@@ -11,10 +11,14 @@ from rich.console import Console
 
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.run import upgrade_databases
+from callrouter.console.access import sign_in_link
 from callrouter.demo import app, play, stage
 from callrouter.processes import Supervisor
 from callrouter.scenario.ports import free_port
 from foundation.webserver.serve import stop_on_signals
+
+START = f"/console/try?client={play.CLIENT}"
+"""The page that the link opens: a button, a phone, and the ladder."""
 
 
 @click.command()
@@ -63,7 +67,8 @@ async def _demo(deployment: Deployment, console: Console, stay: bool) -> bool:
         proof = await play.play(deployment, os.environ, console)
         _conclude(console, proof)
         if stay and not stop.is_set():
-            _invite(console, settings.router_base(), made)
+            link = sign_in_link(deployment.keys, settings.router_base(), then=START)
+            _invite(console, settings.router_base(), made, link)
             await stop.wait()
         return proof.good
     finally:
@@ -86,9 +91,14 @@ def _hertz(heard: float | None) -> str:
     return "nothing" if heard is None else f"{heard:.0f} Hz"
 
 
-def _invite(console: Console, base: str, made: stage.Stage) -> None:
-    console.print(
-        f"  Answer a call yourself: open {base}/softphone, then in another terminal call {stage.NUMBER}."
+def _invite(console: Console, base: str, made: stage.Stage, link: str) -> None:
+    console.print(f"  [bold]Answer a call yourself:[/] open this link, and press “Call {play.CLIENT}”.\n")
+    console.print(f"  [cyan]{link}[/]\n", soft_wrap=True)
+    where = " ".join(
+        f"{name}={os.environ[name]}" for name in ("CALLROUTER_DATA_DIR", "CALLROUTER_ROUTER_BIND")
     )
-    console.print(f"  REST: {base}/2010-04-01/Accounts/{made.account_sid}.json, auth token {made.auth_token}")
+    console.print("  It works once, for ten minutes. Another one is printed by")
+    console.print(f"  {where} callrouter console --page '{START}'\n", soft_wrap=True)
+    rest = f"{base}/2010-04-01/Accounts/{made.account_sid}.json"
+    console.print(f"  REST: {rest}, auth token {made.auth_token}", soft_wrap=True)
     console.print("  Stop with Ctrl-C.\n")

@@ -1,16 +1,40 @@
 """`callrouter simulate` and `callrouter phone`, told what the operator's records know."""
 
+from typing import Any
+
 import click
 
 from callrouter.carriers.simulator.access import CarrierAccess, CarrierLookup
-from callrouter.carriers.simulator.cli import simulate
+from callrouter.carriers.simulator.cli import simulate as carrier_simulate
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.token import mint_for
 from callrouter.directory import carriers
 from callrouter.directory.errors import Missing
 from callrouter.phone.cli import PhoneDefaults, PhoneLookup, phone
+from callrouter.scenario.cli import scenario
 
 __all__ = ["carrier_lookup", "phone", "simulate"]
+
+
+class _Simulate(click.Group):
+    """What is neither an option nor one of its commands is the file of a scenario."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = next((word for word in args if word == "-" or not word.startswith("-")), None)
+        if first is not None and first not in self.commands:
+            args = ["scenario", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: Any) -> None:
+        formatter.write_usage(ctx.command_path, "FILE.scenario… | COMMAND [OPTIONS]")
+
+
+simulate = _Simulate(
+    "simulate",
+    commands={**carrier_simulate.commands, "scenario": scenario},
+    help="Play FILE.scenario on a callrouter of its own, or be a carrier made of software: it brings calls and "
+    "messages to the router and takes them from it.",
+)
 
 
 def _carrier(name: str) -> CarrierAccess:

@@ -1,10 +1,12 @@
 """`callrouter doctor`: is this deployment in order, and if not, what is to be done?"""
 
+import dataclasses
+
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from callrouter.cli import checks
+from callrouter.cli import checks, checks_running
 from callrouter.cli.checks import Finding, State
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.output import json_option, print_many
@@ -18,15 +20,18 @@ COLOURS = {State.OK: "green", State.NOTE: "yellow", State.FAULT: "red"}
 @click.pass_obj
 @click.pass_context
 def doctor(context: click.Context, deployment: Deployment, as_json: bool) -> None:
-    """Looks at settings, keys, databases, certificates, ports, processes and the clock. Exit code 1: a fault."""
+    """Looks at settings, keys, databases, clocks, disk, ports, the public URL, certificates, signatures and queues.
+
+    Each finding says what to do about it. Exit code 1: there is a fault."""
     findings = examine(deployment)
     if as_json:
-        rows = [{"check": one.check, "state": one.state, "detail": one.detail} for one in findings]
-        print_many(rows, (), as_json)
+        print_many([dataclasses.asdict(one) for one in findings], (), as_json)
     else:
         console = Console(highlight=False, soft_wrap=True)
         for one in findings:
             console.print(f"[{COLOURS[one.state]}]{one.state:<5}[/] {one.check:<18} {escape(one.detail)}")
+            if one.remedy:
+                console.print(f"{'':<25}→ {escape(one.remedy)}")
     if any(one.state is State.FAULT for one in findings):
         context.exit(1)
 
@@ -46,5 +51,10 @@ def examine(deployment: Deployment) -> list[Finding]:
         checks.certificate(settings, deployment.now()),
         checks.speech(settings),
         checks.recognition(settings),
+        checks_running.disk(settings),
         *checks.processes(settings),
+        checks_running.public_url(settings),
+        checks_running.tls(settings),
+        *checks_running.signatures(deployment),
+        *checks_running.stored(deployment),
     ]

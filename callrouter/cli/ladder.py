@@ -1,47 +1,92 @@
 """A call's ladder in the terminal: time runs down, each row says who told whom what."""
 
 import json
-from datetime import datetime
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+
+from callrouter.ladders.text import explained, plain, timed
 
 WIDTH = 160
 
 
-def print_ladder(ladder: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(ladder, indent=2))
-        return
+F = TypeVar("F", bound=Callable[..., Any])
+watch_option: Callable[[F], F] = click.option(
+    "--watch",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 3600),
+    is_flag=False,
+    flag_value=1.0,
+    help="Show it again whenever it has changed, until it is over; looks each second unless told.",
+)
+
+
+def watched(
+    look: Callable[[], dict[str, Any]],
+    show: Callable[[dict[str, Any]], list[RenderableType]],
+    every: float | None,
+    as_json: bool,
+) -> None:
+    """Prints a ladder; with `every` again each time that it has changed, as long as it is live.
+
+    As JSON, a ladder that is watched is a line each time.
+    """
+    console, before = _console(), None
+    while True:
+        ladder = look()
+        if ladder != before:
+            before = ladder
+            if as_json:
+                click.echo(json.dumps(ladder, indent=None if every else 2))
+            else:
+                console.clear() if every else None  # on a terminal only
+                console.print(*show(ladder), *_faults(ladder["notifications"]))
+        if every is None or not ladder["live"]:
+            return
+        time.sleep(every)
+
+
+def show_call(ladder: dict[str, Any]) -> list[RenderableType]:
+    tables = [_timeline(ladder), _legs(ladder["legs"])]
+    return [*tables, _presence(ladder["presence"])] if ladder["presence"] else [*tables]
+
+
+def _console() -> Console:
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = WIDTH
-    console.print(_timeline(ladder), _legs(ladder["legs"]))
-    if ladder["presence"]:
-        console.print(_presence(ladder["presence"]))
-    for note in ladder["notifications"]:
+    return console
+
+
+def _faults(notes: list[dict[str, Any]]) -> list[str]:
+    """Each fault with its cause and remedy."""
+    lines = []
+    for note in notes:
+        first, *rest = map(safe, explained(note))
         colour = "red" if note["level"] == "error" else "yellow"
-        text = safe(f"{note['error_code']} {note['message_text']}")
-        console.print(f"[{colour}]{note['level']}[/] {text} ({note['call_sid']})")
+        lines.append(f"[{colour}]{first}[/] ({safe(note['call_sid'] or '')})")
+        lines += rest
+    return lines
 
 
 def _timeline(ladder: dict[str, Any]) -> Table:
     """Seconds count from the first row."""
-    table = Table(title=f"call {ladder['call_sid']}", title_justify="left", box=None, pad_edge=False)
+    left_out = f" ({ladder['left_out']} earlier rows are not shown)" if ladder["left_out"] else ""
+    table = Table(
+        title=f"call {ladder['call_sid']}{left_out}", title_justify="left", box=None, pad_edge=False
+    )
     table.add_column("s", justify="right", style="dim")
     table.add_column("from", style="cyan")
     table.add_column("")
     table.add_column("to", style="cyan")
     table.add_column("what", overflow="fold")
-    started = None
-    for row in ladder["timeline"]:
-        at = datetime.fromisoformat(row["at"])
-        started = started or at
-        seconds = f"{(at - started).total_seconds():.3f}"
-        table.add_row(seconds, safe(row["source"]), "→", safe(row["target"]), safe(row["summary"]))
+    for seconds, row in timed(ladder["rows"]):
+        table.add_row(f"{seconds:.3f}", safe(row["source"]), "→", safe(row["target"]), safe(row["summary"]))
     return table
 
 
@@ -83,4 +128,4 @@ def _presence(decisions: list[dict[str, Any]]) -> Table:
 
 def safe(text: str) -> str:
     """What callers and customers sent must neither colour nor steer the operator's terminal."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+    return escape(plain(text))

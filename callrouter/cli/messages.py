@@ -12,9 +12,13 @@ from callrouter import models
 from callrouter.api.message_create import submission
 from callrouter.calls.recovery import alive
 from callrouter.cli.deployment import Deployment
-from callrouter.cli.message_ladder import fetch_ladder, named, print_ladder
+from callrouter.cli.ladder import watch_option, watched
+from callrouter.cli.message_ladder import show_message
+from callrouter.cli.message_sessions import message_sessions
 from callrouter.cli.output import account_option, json_option, moment, print_many, print_one
 from callrouter.directory.errors import Refused
+from callrouter.ladders.messages import fetch
+from callrouter.ladders.shown import named
 from callrouter.messages import outgoing
 from callrouter.messages.status import Status
 from foundation.webserver.errors import ApiError
@@ -83,6 +87,7 @@ def send(
 @click.option("--status", type=click.Choice([one.value for one in Status]), help="Only those of this status.")
 @click.option("--from", "sender", help="Only those from this number, short code, name or client.")
 @click.option("--to", help="Only those to this number or client.")
+@click.option("--service", metavar="MG…", help="Only those of this messaging service.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @account_option
 @json_option
@@ -92,6 +97,7 @@ def list_(
     status: str | None,
     sender: str | None,
     to: str | None,
+    service: str | None,
     limit: int,
     account_sid: str | None,
     as_json: bool,
@@ -99,7 +105,12 @@ def list_(
     """The account's messages, newest first."""
     owner = deployment.account(account_sid).account_sid
     query = select(models.Message.__table__).where(MESSAGES.account_sid == owner)
-    for column, wanted in ((MESSAGES.status, status), (MESSAGES["from"], sender), (MESSAGES.to, to)):
+    for column, wanted in (
+        (MESSAGES.status, status),
+        (MESSAGES["from"], sender),
+        (MESSAGES.to, to),
+        (MESSAGES.messaging_service_sid, service),
+    ):
         if wanted is not None:
             query = query.where(column == wanted)
     query = query.order_by(MESSAGES.date_created.desc(), MESSAGES.sid.desc()).limit(limit)
@@ -109,12 +120,23 @@ def list_(
 
 @messages.command()
 @click.argument("sid", metavar="SM…|MM…")
+@watch_option
 @account_option
 @json_option
 @click.pass_obj
-def show(deployment: Deployment, sid: str, account_sid: str | None, as_json: bool) -> None:
+def show(
+    deployment: Deployment, sid: str, watch: float | None, account_sid: str | None, as_json: bool
+) -> None:
     """One message as a ladder: who had it when, the routes that were considered, its media, its webhooks."""
-    print_ladder(fetch_ladder(deployment, deployment.account(account_sid).account_sid, sid), as_json)
+    owner = deployment.account(account_sid).account_sid
+
+    def look() -> dict[str, Any]:
+        return deployment.read(lambda c: fetch(c, owner, sid, now=deployment.now()))
+
+    watched(look, show_message, watch, as_json)
+
+
+messages.add_command(message_sessions)
 
 
 def _listed(row: Row[Any]) -> dict[str, Any]:

@@ -4,10 +4,15 @@ import asyncio
 from functools import partial
 
 import click
+from sqlalchemy import column, create_engine, select, table
+from sqlalchemy.pool import NullPool
 
 from callrouter import processes
+from callrouter.calls.name_lock import NameTaken
+from callrouter.cli.deployment import sqlite_is_missing
 from foundation import logs
 from foundation.db import DatabaseUnusable
+from foundation.keys import load_keys
 from foundation.settings import Settings
 from foundation.settings import load as load_settings
 from foundation.webserver.serve import AddressTaken, stop_on_signals
@@ -15,6 +20,8 @@ from migrations import runner
 
 DATABASES = {"router": "callrouter", "presence": "presence"}
 """Each server's name in the settings, and the folder of its migrations."""
+SEALED = {"router": "auth_token_sealed", "presence": "auth_tokens"}
+"""What each keeps sealed of an account."""
 
 
 class _Processes(click.Group):
@@ -42,8 +49,9 @@ def _run_process(process: str) -> None:
     try:
         if process in DATABASES:
             refuse_old_database(settings, process)
+            refuse_wrong_keys(settings, process)
         processes.run(process, settings)
-    except (AddressTaken, DatabaseUnusable) as error:
+    except (AddressTaken, DatabaseUnusable, NameTaken) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -77,7 +85,12 @@ def up() -> None:
     """Run everything here: presence server, media service, router and voice node, on SQLite unless set otherwise."""
     settings = load_settings()
     logs.configure(settings, "up")
-    upgrade_databases(settings)
+    try:
+        upgrade_databases(settings)
+    except runner.NewerTables as error:
+        raise click.ClickException(str(error)) from error
+    for server in DATABASES:
+        refuse_wrong_keys(settings, server)
     click.echo(f"callrouter is starting: REST and carriers at {settings.router_base()}", err=True)
     click.echo(f"client apps: {{chunderw: '{settings.signal_name()}'}}; stop with Ctrl-C", err=True)
     asyncio.run(_up())
@@ -95,9 +108,19 @@ def upgrade_databases(settings: Settings) -> None:
 
 
 def refuse_old_database(settings: Settings, server: str) -> None:
+    """ClickException when this release can't work with the tables, be they older or newer."""
     folder = DATABASES[server]
-    at, head = runner.current(settings.database_url(server), folder), runner.head(folder)  # type: ignore[arg-type]
-    if at != head:
-        raise click.ClickException(
-            f"the {server} database is at {at or 'no revision'}, this release needs {head}: run `callrouter db upgrade`"
-        )
+    if sqlite_is_missing(settings.database_url(server)):
+        raise click.ClickException(f"there is no {server} database yet; run `callrouter db upgrade`")
+    at = runner.current(settings.database_url(server), folder)  # type: ignore[arg-type]
+    if fault := runner.unfit(at, folder):  # type: ignore[arg-type]
+        raise click.ClickException(fault)
+
+
+def refuse_wrong_keys(settings: Settings, server: str) -> None:
+    """KeysUnusable unless the master keys open what is stored: better now than in the middle of a call."""
+    engine = create_engine(settings.database_url(server), poolclass=NullPool)
+    with engine.connect() as connection:
+        sealed = connection.execute(select(column(SEALED[server])).select_from(table("accounts"))).scalar()
+    if sealed is not None:
+        load_keys(settings).open(sealed)

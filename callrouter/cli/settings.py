@@ -11,6 +11,7 @@ from callrouter.cli.output import json_option, print_one
 from foundation.settings import Settings
 
 DATABASES = ("router", "presence")
+SECRETS = ("turn_secret", "operator_key", "metrics_token")
 
 
 @click.command()
@@ -28,7 +29,8 @@ def effective(settings: Settings) -> dict[str, Any]:
     return shown | {
         "data_dir": str(settings.data_dir),
         "secret_keys": f"{len(settings.secret_keys)} given" if settings.secret_keys else "in data_dir",
-        "turn_secret": "given" if settings.turn_secret else "",
+        "operator_key": "given" if settings.operator_key else "in data_dir",
+        **{name: "given" if getattr(settings, name) else "" for name in SECRETS},
         "router_url": settings.router_base(),
         "presence_url": settings.presence_base(),
         "signal_host": settings.signal_name(),

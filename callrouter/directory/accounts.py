@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from callrouter import models
@@ -65,8 +65,11 @@ def listed(
     return query
 
 
+_FIND = listed().where(models.Account.account_sid == bindparam("account_sid"))
+
+
 def find(connection: Connection, account_sid: str) -> Account | None:
-    row = connection.execute(listed().where(models.Account.account_sid == account_sid)).one_or_none()
+    row = connection.execute(_FIND, {"account_sid": account_sid}).one_or_none()
     return None if row is None else value(Account, row)
 
 
@@ -137,6 +140,23 @@ def change(
         if status == Status.CLOSED:  # for ever, so others may have its numbers
             its = models.PhoneNumber.account_sid == row.account_sid
             connection.execute(delete(models.PhoneNumber).where(its))
+    return fetch(connection, account_sid)
+
+
+def rotate(connection: Connection, account_sid: str, credential: Credential, now: float) -> Account:
+    """Gives it another auth token: the one before is worth nothing from now on, and the presence server hears of it."""
+    account = fetch(connection, account_sid)
+    connection.execute(
+        update(models.Account)
+        .where(models.Account.account_sid == account_sid)
+        .values(
+            auth_token_sealed=credential.sealed,
+            auth_token_hash=credential.hash,
+            version=account.version + 1,
+            date_updated=now,
+        )
+    )
+    account_changed(connection, account_sid, account.version + 1, now)
     return fetch(connection, account_sid)
 
 

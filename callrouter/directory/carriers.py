@@ -19,6 +19,8 @@ from callrouter.messages.transport import PRESENCE
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 SECRETS_KEPT = 2
+RATE_SECONDS = 1.0
+"""A new rate counts from then on at the latest, however long the slot of the old one is."""
 WIDEST = 1_000
 """messages that may be under way to a carrier at once"""
 
@@ -123,6 +125,10 @@ def change(
         changes["messages"] = messages
     if message_rate is not None:
         changes["message_rate"] = _rate(message_rate)
+        soon = update(models.CarrierHealth).where(
+            models.CarrierHealth.carrier == name, models.CarrierHealth.next_at > now + RATE_SECONDS
+        )
+        connection.execute(soon.values(next_at=now + RATE_SECONDS))
     if message_window is not None:
         changes["message_window"] = _window(message_window)
     return _store(connection, name, changes)

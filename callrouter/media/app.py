@@ -53,6 +53,7 @@ class Parts:
     attachments: Attachments
     music: Music
     checks: dict[str, Check]
+    metrics_token: str = ""
 
 
 def create_app(parts: Parts) -> Flask:
@@ -61,7 +62,7 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(_api(parts))
     app.register_blueprint(_attachments(parts))
     app.register_blueprint(_music(parts))
-    app.register_blueprint(health(parts.checks))
+    app.register_blueprint(health(parts.checks, metrics_token=parts.metrics_token))
     handle_errors(app)
     return app
 

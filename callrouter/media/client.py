@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 
@@ -96,6 +97,12 @@ class MediaClient:
         except (ValueError, LookupError, TypeError):
             code, reason = NO_ANSWER, f"The media service answered {response.status_code} without a reason."
         return Transcript(status=response.status_code, code=code, reason=reason)
+
+    def speech(self, account_sid: str, text: str) -> bytes | None:
+        """What a voice says, G.711 mu-law at 8,000 Hz; None where nothing can speak."""
+        query = urlencode({"text": text, "markup": 0, "voice": "", "language": "en-US"})
+        response = self._ask("GET", f"{account_sid}/speech?{query}", READ, {})
+        return response.content if response.ok else None
 
     def _ask(
         self, method: str, path: str, seconds: float, headers: Mapping[str, str], body: bytes | None = None

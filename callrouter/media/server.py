@@ -58,6 +58,7 @@ class MediaServer:
             attachments=Attachments(folder / "attachments"),
             music=music,
             checks={"disk": recordings.writable, "hold music": music.playable},
+            metrics_token=settings.metrics_token,
         )
         app = create_app(parts)
         self._bridge = WsgiBridge(app, threads=THREADS)

@@ -19,6 +19,7 @@ from callrouter.messages.from_clients import FromClients
 from callrouter.messages.front import Messages
 from callrouter.messages.media import MediaFetching
 from callrouter.messages.media_source import MediaSource
+from callrouter.messages.retracting import Retracting
 from callrouter.messages.routing import rounds as routing
 from callrouter.messages.to_clients import ToClients
 from callrouter.messages.transport import PRESENCE, Transport
@@ -50,7 +51,7 @@ class Messaging:
     ) -> None:
         """`apps` fetches under the guard against strangers' URLs, `gateways` anywhere."""
         self._engine, self._database = engine, database
-        clients = ToClients(engine, database, presence, poke=lambda: self.front.poke(), random=random)
+        clients = ToClients(engine, presence, poke=lambda: self.front.poke(), random=random)
         transports: dict[str, Transport] = {PRESENCE: clients, "": carriers}
         loop = asyncio.get_running_loop()
         self.front = Messages(engine, database, loop, transports, base_url=base_url)
@@ -61,6 +62,7 @@ class Messaging:
         self.executors: dict[str, Executor] = {
             "message.fetch": Asking(engine, webhooks, base_url, poke).fetch,
             "message.media": MediaFetching(engine, database, source, poke).fetch,
+            "message.retract": Retracting(presence).retract,
             "text": Texting(engine, poke).send,
         }
         self.abandon = dict.fromkeys(("message.fetch", "message.media"), abandon)

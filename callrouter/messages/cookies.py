@@ -6,12 +6,25 @@ https://www.twilio.com/docs/messaging/twiml#twilio-cookies
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from callrouter.models import MessageCookies
 
 SECONDS = 4 * 3600.0
 COOKIES = MessageCookies.__table__.c
+
+
+def _upsert(module: Any) -> Any:
+    """Two routers may keep those of one phone in the same moment: the later one stays."""
+    row = module.insert(MessageCookies)
+    return row.on_conflict_do_update(
+        index_elements=["account_sid", "number", "phone"],
+        set_={"cookies": row.excluded.cookies, "until": row.excluded.until},
+    )
+
+
+_KEEP = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
 
 
 def kept(connection: Connection, message: Any, now: float) -> list[Any]:
@@ -21,7 +34,6 @@ def kept(connection: Connection, message: Any, now: float) -> list[Any]:
 
 
 def keep(connection: Connection, message: Any, cookies: Sequence[Any], now: float) -> None:
-    connection.execute(delete(MessageCookies).where(*_jar(message)))
     row = {
         "account_sid": message.account_sid,
         "number": message.to,
@@ -29,7 +41,7 @@ def keep(connection: Connection, message: Any, cookies: Sequence[Any], now: floa
         "cookies": [dict(cookie) for cookie in cookies],
         "until": now + SECONDS,
     }
-    connection.execute(insert(MessageCookies), [row])
+    connection.execute(_KEEP[connection.dialect.name], [row])
 
 
 def forget(connection: Connection, now: float) -> None:

@@ -26,7 +26,7 @@ from callrouter.messages.queue.senders import Senders
 from callrouter.messages.queue.settling import Settling
 from callrouter.messages.status import CANCELABLE, Status
 from callrouter.messages.transport import Transport
-from foundation.db import Database
+from foundation.db import Database, later
 from foundation.failpoints import failpoint
 from foundation.periodic import Periodic
 from foundation.webserver.errors import ApiError
@@ -95,11 +95,12 @@ class Messages:
     def submit(self, submission: Submission) -> str:
         """Stores a message and its place in a queue: its SID, or that of the one with the same idempotency key."""
         failpoint("OM1")
+        put = later if submission.idempotency_key is None else entering.inserted
 
         def work(connection: Connection) -> tuple[str | ApiError, list[OutboxRow]]:
             now, owner = self._host.now(), self._host.owner
             try:
-                sent = outgoing.submit(connection, submission, now, owner=owner, random=self._random)
+                sent = outgoing.submit(connection, submission, now, owner=owner, random=self._random, put=put)
             except ApiError as refusal:  # raised before anything was written: it spoils no batch of units
                 return refusal, []
             return sent.sid, sent.rows

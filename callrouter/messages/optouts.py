@@ -1,6 +1,8 @@
 """Phones that want no more messages from a sender (https://help.twilio.com/articles/223134027)."""
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select
 
 from callrouter.messages.keywords import OptWord
 from callrouter.models import MessagingSender, OptOut
@@ -8,16 +10,30 @@ from callrouter.models import MessagingSender, OptOut
 OPTED_OUT = 21610
 
 
+_ACCOUNT: Any = bindparam("account_sid")
+_SENDER: Any = bindparam("sender")
+_SERVICES = select(MessagingSender.service_sid).where(
+    MessagingSender.account_sid == _ACCOUNT, MessagingSender.sender == _SENDER
+)
+_TOLD = (
+    select(OptOut.phone)
+    .where(OptOut.account_sid == _ACCOUNT, OptOut.phone == bindparam("phone"))
+    .where(
+        or_(
+            OptOut.sender.in_((_SENDER, bindparam("service_sid"))),
+            OptOut.sender.in_(_SERVICES),
+        )
+    )
+    .limit(1)
+)
+
+
 def blocked(
     connection: Connection, account_sid: str, sender: str, service_sid: str | None, phone: str
 ) -> bool:
     """Whether the phone told this sender, or the messaging service that it is in or is used by, to stop."""
-    of_service = select(MessagingSender.service_sid).where(
-        MessagingSender.account_sid == account_sid, MessagingSender.sender == sender
-    )
-    told = or_(OptOut.sender == sender, OptOut.sender == (service_sid or ""), OptOut.sender.in_(of_service))
-    query = select(OptOut.phone).where(OptOut.account_sid == account_sid, OptOut.phone == phone, told)
-    return connection.execute(query.limit(1)).first() is not None
+    its = {"account_sid": account_sid, "sender": sender, "service_sid": service_sid or "", "phone": phone}
+    return connection.execute(_TOLD, its).first() is not None
 
 
 def note(

@@ -15,6 +15,7 @@ from callrouter.directory import accounts
 from callrouter.messages import optouts, senders, states
 from callrouter.messages import submission as wanted
 from callrouter.messages.queue import entering
+from callrouter.messages.queue.entering import Put, inserted
 from callrouter.messages.routing.choose import Decision
 from callrouter.messages.senders import Sender
 from callrouter.messages.status import Status
@@ -31,6 +32,7 @@ NO_CARRIER = (
     "without a route. `callrouter carrier routes --to {to}` tells."
 )
 MESSAGES = Message.__table__.c
+_STORE = insert(Message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +59,10 @@ def submit(
     *,
     owner: str,
     random: Callable[[], float],
+    put: Put = inserted,
 ) -> Submitted:
     """Stores the message and, if nothing is to be waited for, queues it. `owner` is the router that carries its outbox
-    entries out.
+    entries out. `put`: how its rows are inserted; nobody reads them by then, unless it has an idempotency key.
 
     ApiError with Twilio's code when it can't be sent; it is raised before anything is written.
     """
@@ -77,12 +80,11 @@ def submit(
     if submission.send_at is None:
         kind = entering.kind(row["num_media"])
         decision = _decision(connection, submission.account_sid, submission.to, kind, sender, now, random)
-    connection.execute(insert(Message), row)
+    put(connection, _STORE, [row])
     _remember(connection, submission, now)
     rows = _media_work(connection, submission, now, owner)
     if decision and row["status"] == Status.QUEUED and not rows:
-        message = states.found(connection, submission.account_sid, submission.sid)
-        entering.enter(connection, message, decision, now, priority=submission.priority)
+        entering.enter(connection, row, decision, now, priority=submission.priority, put=put)
     return Submitted(sid=submission.sid, status=row["status"], rows=rows)
 
 
@@ -113,7 +115,7 @@ def enqueue(
     chosen = {"from": sender.address, "phone_number_sid": sender.sid}
     connection.execute(update(Message).where(*mine).values(chosen))
     moved = states.move(connection, account_sid, sid, Status.QUEUED, now, owner=owner, due_at=None)
-    entering.enter(connection, states.found(connection, account_sid, sid), decision, now)
+    entering.enter(connection, {**message._mapping, **chosen}, decision, now)
     return Submitted(sid=sid, status=Status.QUEUED, rows=moved or [])
 
 

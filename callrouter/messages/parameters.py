@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from callrouter.directory import places
 from callrouter.messages.states import API_VERSION
 from callrouter.messages.status import Status
 
@@ -15,6 +16,8 @@ def standard(message: Any, media: Sequence[Any]) -> dict[str, str]:
         "AccountSid": message.account_sid,
         "From": message._mapping["from"],
         "To": message.to,
+        **places.parameters("From", message._mapping["from"]),
+        **places.parameters("To", message.to),
         "Body": message.body,
         "NumSegments": str(message.num_segments),
         "NumMedia": str(len(media)),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from callrouter.directory import e164
+from callrouter.messages.once import once
 from callrouter.models import MessagingSender, MessagingService, PhoneNumber, ShortCode, StickySender
 from foundation.sids import ALPHA_SENDER, PHONE_NUMBER
 from foundation.webserver.errors import ApiError
@@ -18,6 +19,14 @@ CLIENT = "client:"
 
 SENDERS = MessagingSender.__table__.c
 STICKY = StickySender.__table__.c
+
+
+def _owned(model: Any, column: Any) -> Any:
+    query = select(model.sid, model.carrier)
+    return query.where(model.account_sid == bindparam("account_sid"), column == bindparam("address"))
+
+
+_OWNED = (_owned(PhoneNumber, PhoneNumber.phone_number), _owned(ShortCode, ShortCode.short_code))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +49,7 @@ def owned(connection: Connection, account_sid: str, from_: str, to: str) -> Send
         if not to.startswith(CLIENT):
             raise ApiError(400, CHANNELS_DIFFER, "A message to a phone needs a number as From, not a client.")
         return Sender(address=from_)
-    found = (
-        _of(connection, account_sid, PhoneNumber, PhoneNumber.phone_number, from_)
-        or _of(connection, account_sid, ShortCode, ShortCode.short_code, from_)
-        or _name(connection, account_sid, from_)
-    )
+    found = once(connection, ("sender", account_sid, from_), lambda: _sender(connection, account_sid, from_))
     if found is None:
         reason = (
             f"From: {from_} is no number or short code of this account that sends messages, and no name that "
@@ -120,10 +125,12 @@ def _is_name(row: Any) -> bool:
     return bool(row.sender_sid.startswith(ALPHA_SENDER))
 
 
-def _of(connection: Connection, account_sid: str, model: Any, column: Any, address: str) -> Sender | None:
-    query = select(model.sid, model.carrier).where(model.account_sid == account_sid, column == address)
-    row = connection.execute(query).first()
-    return None if row is None else Sender(address=address, sid=row.sid, carrier=row.carrier)
+def _sender(connection: Connection, account_sid: str, address: str) -> Sender | None:
+    for query in _OWNED:
+        row = connection.execute(query, {"account_sid": account_sid, "address": address}).first()
+        if row is not None:
+            return Sender(address=address, sid=row.sid, carrier=row.carrier)
+    return _name(connection, account_sid, address)
 
 
 def _name(connection: Connection, account_sid: str, name: str) -> Sender | None:

@@ -17,7 +17,6 @@ from callrouter.messages import reach as reaching
 from callrouter.messages.host import Host
 from callrouter.messages.transport import PRESENCE, NotNow, Outgoing, Refused, Taken, Unavailable
 from callrouter.models import MessageDecision
-from foundation.db import Database
 from presence.client import (
     ClientMessage,
     Presence,
@@ -40,14 +39,13 @@ class ToClients:
     def __init__(
         self,
         engine: Host,
-        database: Database,
         presence: PresenceClient,
         *,
         poke: Callable[[], None],
         random: Callable[[], float],
     ) -> None:
         """`poke` wakes the senders of the other queues."""
-        self._engine, self._database, self._presence = engine, database, presence
+        self._engine, self._presence = engine, presence
         self._poke, self._random = poke, random
 
     async def send(self, carrier: str, message: Outgoing) -> Taken:
@@ -55,10 +53,15 @@ class ToClients:
         held: then it has gone to the number that was named instead, if one was (PR-73)."""
         try:
             reach = await asyncio.to_thread(self._presence.reach, message.account_sid, _name(message.to))
-            chosen = await self._choose(message, reach)
-            placed = await asyncio.to_thread(self._put, message, chosen)
         except PresenceUnavailable as error:
             raise Unavailable(str(error), maybe_taken=False) from error
+        except PresenceRefused as error:
+            raise _refusal(error) from error
+        chosen = await self._choose(message, reach)
+        try:
+            placed = await asyncio.to_thread(self._put, message, chosen)
+        except PresenceUnavailable as error:  # it may hold the message by now: too late to cancel it
+            raise Unavailable(str(error), maybe_taken=True) from error
         except PresenceRefused as error:
             raise _refusal(error) from error
         considered = reaching.considered(reach, chosen, media_required=message.media_required, placed=placed)
@@ -76,11 +79,19 @@ class ToClients:
             raise Refused(UNKNOWN, f"there is no client {message.to}", elsewhere=False)
         if not reach.shared:
             return reach.targets[0]
-        before = await asyncio.to_thread(self._before, message)
-        chosen = reaching.choose(reach, media_required=message.media_required, before=before)
-        if before is None:
-            considered = reaching.considered(reach, chosen, media_required=message.media_required)
-            await self._engine.persist(partial(self._note, message, chosen, considered), message.account_sid)
+
+        def work(connection: Connection) -> Presence:
+            """Of two routers that both believe to have the message, the second one finds the first one's choice."""
+            states.found(connection, message.account_sid, message.sid, locked=True)
+            row = _last(connection, message)
+            before = reaching.chosen_before(row.considered) if row else None
+            chosen = reaching.choose(reach, media_required=message.media_required, before=before)
+            if before is None:
+                considered = reaching.considered(reach, chosen, media_required=message.media_required)
+                self._note(message, chosen, considered, connection)
+            return chosen
+
+        chosen: Presence = await self._engine.persist(work, message.account_sid)
         return chosen
 
     def _put(self, message: Outgoing, chosen: Presence) -> ClientMessage:
@@ -112,11 +123,6 @@ class ToClients:
         self._engine.carry_out(rows)
         self._poke()
         return str(reason)
-
-    def _before(self, message: Outgoing) -> tuple[str, str] | None:
-        with self._database.read() as connection:
-            row = _last(connection, message)
-        return reaching.chosen_before(row.considered) if row else None
 
     def _note(
         self, message: Outgoing, chosen: Presence, considered: list[dict[str, Any]], connection: Connection

@@ -27,6 +27,7 @@ from callrouter.models.message_queue import (
 )
 from callrouter.models.messaging import MessagingSender, MessagingService, OptOut, ShortCode, StickySender
 from callrouter.models.number import Application, PhoneNumber, PoolNumber
+from callrouter.models.playground import PlaygroundDocument
 from callrouter.models.presence_decision import PresenceDecision
 from callrouter.models.queue import Queue, QueueMember
 from callrouter.models.record import Delivery, Notification, TimelineEntry
@@ -63,6 +64,7 @@ __all__ = [
     "OutgoingCallerId",
     "Participant",
     "PhoneNumber",
+    "PlaygroundDocument",
     "PoolNumber",
     "PresenceDecision",
     "Queue",

@@ -14,6 +14,8 @@ class Call(Base):
         Index("uq_calls_sid", "sid", unique=True),
         Index("uq_calls_carrier_id", "carrier", "carrier_call_id", unique=True),
         Index("ix_calls_list", "account_sid", "date_created", "sid"),
+        Index("ix_calls_from", "account_sid", "from", "date_created", "sid"),
+        Index("ix_calls_to", "account_sid", "to", "date_created", "sid"),
         Index("ix_calls_parent", "account_sid", "parent_call_sid"),
         Index("ix_calls_taken", "taken_by", "date_created", "sid"),
     )

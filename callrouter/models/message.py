@@ -20,6 +20,7 @@ class Message(Base):
         Index("uq_messages_carrier_id", "carrier", "carrier_message_id", unique=True),
         Index("ix_messages_list", "account_sid", "date_created", "sid"),
         Index("ix_messages_to", "account_sid", "to", "date_created"),
+        Index("ix_messages_updated", "account_sid", "date_updated"),
         Index("ix_messages_session", "account_sid", "session_sid", "date_created"),
         Index("ix_messages_due", "status", "due_at"),
     )

@@ -12,6 +12,7 @@ class TimelineEntry(Base):
     """One row of a call's ladder: who told whom what."""
 
     __tablename__ = "timeline"
+    __table_args__ = (Index("ix_timeline_feed", "account_sid", "at"),)
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
     call_sid: Mapped[Sid] = mapped_column(primary_key=True)
@@ -54,7 +55,10 @@ class Delivery(Base):
     """One webhook request to a customer's server, and what came back."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index("ix_deliveries_call", "account_sid", "call_sid", "at"),)
+    __table_args__ = (
+        Index("ix_deliveries_call", "account_sid", "call_sid", "at"),
+        Index("ix_deliveries_list", "account_sid", "at", "id"),
+    )
 
     account_sid: Mapped[Sid] = mapped_column(primary_key=True)
     id: Mapped[Word] = mapped_column(primary_key=True)
@@ -66,8 +70,16 @@ class Delivery(Base):
     url: Mapped[Long]
     parameters: Mapped[dict[str, Any]]
     attempt: Mapped[int] = mapped_column(default=1)
+    request_headers: Mapped[dict[str, Any] | None]
+    """of the last exchange, without credentials; none when nothing was sent"""
+    hops: Mapped[list[Any] | None]
+    """every exchange: tries and redirects (method, url, seconds, status, error_code)"""
     response_status: Mapped[int | None]
     content_type: Mapped[Word | None]
+    response_headers: Mapped[list[Any] | None]
+    """names and values in pairs, as they came"""
     response_body: Mapped[Long | None]
     error_code: Mapped[int | None]
+    error_text: Mapped[Long | None]
+    """why there is no answer, in words for the customer"""
     duration_ms: Mapped[int]

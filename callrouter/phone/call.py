@@ -108,6 +108,11 @@ class PhoneCall:
     def over(self) -> bool:
         return self.state is State.CLOSED
 
+    @property
+    def talking(self) -> bool:
+        """Answered, and not over."""
+        return self.state in (State.OPEN, State.RECONNECTING)
+
     def is_called(self, sid: str) -> bool:
         """Whether the server means this call; the temporary sid stays valid."""
         return sid in (self.sid, self._temporary)

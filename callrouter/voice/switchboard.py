@@ -315,6 +315,8 @@ class Switchboard:
             "rooms": len(self.rooms),
             "max_legs": self._settings.max_legs,
             "draining": self.draining,
+            "packets_received": sum(leg.reception.packets for leg in legs),
+            "packets_lost": sum(leg.reception.lost for leg in legs),
             "ticking": len(self._ticker),
             "recording": self._recorder.running,
             "listening": len(self.listening),

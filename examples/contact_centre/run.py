@@ -94,15 +94,17 @@ def main() -> None:
         running = subprocess.Popen([sys.executable, "-m", "callrouter", "up"], env=env)
         try:
             until_up(router(env))
-            print("\nThe contact centre is open. Agents, one page each: press Register there.")
+            link = callrouter("console", "--account", account["ACCOUNT_SID"], "--json", env=env)["url"]
+            print(f"\nThe contact centre is open. Sign in, once within ten minutes:\n  {link}")
+            print("Agents, one page each: press Register there.")
             for team, agents in TEAMS.items():
                 for agent in agents.split(","):
-                    print(f"  {team:8} {router(env)}/softphone?identity={agent}")
+                    print(f"  {team:8} {router(env)}/console/softphone?identity={agent}")
                     print(f"  {'':8} {APP_URL}/team?identity={agent}    who is free, and the own status")
             print(
                 "Then call it, and say a team or press its key: from one more page (call any number there),"
             )
-            print(f"  {'caller':8} {router(env)}/softphone?identity=caller")
+            print(f"  {'caller':8} {router(env)}/console/softphone?identity=caller")
             print("or as a phone, from another terminal:")
             call = f"{COMMAND} simulate call --from +14155550100 --to {NUMBER} --digits ww1 --tone 440"
             where = f" --router {router(env)}" if "CALLROUTER_ROUTER_BIND" in os.environ else ""

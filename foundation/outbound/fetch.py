@@ -25,6 +25,7 @@ from .signature import body_sha256_query, twilio_signature
 MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WITH_FORM = frozenset({"POST", "PUT", "PATCH"})
+_SECRET = frozenset({"Authorization", "Cookie"})
 _FORM_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -195,7 +196,12 @@ class _Fetch:
         finally:
             seconds = round(self._fetcher.now() - began, 4)
             attempt = Attempt(
-                method=hop.method, url=hop.to.url, seconds=seconds, status=status, error_code=code
+                method=hop.method,
+                url=hop.to.url,
+                seconds=seconds,
+                status=status,
+                error_code=code,
+                headers={name: text for name, text in outgoing.headers.items() if name not in _SECRET},
             )
             self._attempts.append(attempt)
 

@@ -60,6 +60,8 @@ class Attempt:
     seconds: float
     status: int | None = None
     error_code: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """what we sent, without Authorization and Cookie"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Protocol
 from .errors import Fault, Overloaded, TimeOver
 from .message import OutboundRequest, OutboundResponse
 
+LARGEST_SHARE = 16
 LONGEST_WAIT = 15.0  # seconds; the largest total time that a URL can ask for
 
 
@@ -37,20 +38,31 @@ class _Job:
     future: asyncio.Future[OutboundResponse] = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How many requests wait for a thread, and how many have one."""
+
+    waiting: int
+    running: int
+
+
 class FetchPool:
-    """`queue` bounds the requests that wait for a thread. Call `fetch` from coroutines of one event loop."""
+    """`queue` bounds the requests that wait for a thread. Call `fetch` from coroutines of one event loop.
+
+    `per_account`: threads that one account may hold; unless given, half of them at most.
+    """
 
     def __init__(
         self,
         fetcher: Fetches,
         *,
         threads: int = 32,
-        per_account: int = 16,
+        per_account: int | None = None,
         queue: int = 2000,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher
-        self._per_account = per_account
+        self._per_account = per_account or max(1, min(LARGEST_SHARE, threads // 2))
         self._queue = queue
         self._now = now
         self._changed = threading.Condition()
@@ -65,6 +77,11 @@ class FetchPool:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def load(self) -> Load:
+        with self._changed:
+            return Load(waiting=self._waiting, running=sum(self._running.values()))
 
     async def fetch(self, account_sid: str, request: OutboundRequest) -> OutboundResponse:
         """Like `Fetcher.fetch`; the time in the queue counts. Raises Overloaded at once when the queue is

@@ -6,11 +6,13 @@ Compression of WebSocket messages stays off: it costs 35 to 90 kB a socket and i
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import uvicorn
@@ -21,6 +23,8 @@ from foundation.webserver.protocol import HttpProtocol
 FRAME_LIMIT = 64 * 1024
 DRAIN_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+EXIT_AT_ONCE = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ class Listener:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, port))
+            opened.listen(BACKLOG)  # bound alone, it may be another program's to listen on
         except OSError as error:
             opened.close()
             raise AddressTaken(f"cannot listen on {self.bind}: {error.strerror}") from error
@@ -60,12 +65,20 @@ class _Server(uvicorn.Server):
         yield  # signals belong to the process's main(), not to one of its servers
 
 
-async def serve(app: Any, listeners: Sequence[Listener], stop: asyncio.Event) -> None:
-    """Serves the ASGI app on every listener until `stop` is set; open requests get DRAIN_SECONDS."""
+async def serve(
+    app: Any,
+    listeners: Sequence[Listener],
+    stop: asyncio.Event,
+    sockets: Sequence[socket.socket] = (),
+) -> None:
+    """Serves the ASGI app on every listener until `stop` is set; open requests get DRAIN_SECONDS.
+
+    `sockets`: of the listeners, when they are open already.
+    """
     with contextlib.ExitStack() as undo:
         pairs = []
-        for listener in listeners:
-            opened = undo.enter_context(listener.open())
+        for listener, ready in zip_longest(listeners, sockets):
+            opened = undo.enter_context(ready or listener.open())
             pairs.append((_Server(_config(app, listener)), opened))
         undo.pop_all()  # from here on uvicorn closes them
     tasks = [asyncio.create_task(server.serve(sockets=[opened])) for server, opened in pairs]
@@ -78,10 +91,19 @@ async def serve(app: Any, listeners: Sequence[Listener], stop: asyncio.Event) ->
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets; call it on the running loop."""
+    """An event that SIGTERM or SIGINT sets; call it on the running loop.
+
+    A second one ends the process at once: what was acknowledged is stored, so that is safe at any moment.
+    """
     stop = asyncio.Event()
+
+    def heed() -> None:
+        if stop.is_set():
+            os._exit(EXIT_AT_ONCE)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, heed)
     return stop
 
 

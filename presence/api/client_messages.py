@@ -132,6 +132,12 @@ def to_clients(api: Api, keys: Keys) -> Blueprint:
             door.text_arrived(account_sid, text.client)
         return jsonify(_placed(text, placed))
 
+    @routes.delete("/<message_sid>")
+    def remove(account_sid: str, message_sid: str) -> tuple[str, int]:
+        """Its sender deleted it: no device gets it any more. May be repeated."""
+        stored(texts.remove(sid(account_sid, ACCOUNT), _message(message_sid)))
+        return "", 204
+
     return routes
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from prometheus_client import Counter
 
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, CALL, is_sid
@@ -31,6 +32,7 @@ FRAMES: dict[str, tuple[str, ...]] = {
     "ack": ("voiceeventsid",),
 }
 """Types of frames to a client in a call, with the texts that each must have."""
+INVITES = Counter("presence_invites_total", "Invites of calls, by whether any device was rung.", ["result"])
 
 
 def service(api: Api, keys: Keys) -> Blueprint:
@@ -71,6 +73,7 @@ def service(api: Api, keys: Keys) -> Blueprint:
         invited = _invite(sid(account_sid, ACCOUNT), body)
         rung = _at(door).ring(invited, tuple(fields.texts(body, "busy", MOST_ENDPOINTS, 64, default=[])))
         skipped = [{"endpoint_id": one, "reason": why} for one, why in rung.skipped]
+        INVITES.labels("rung" if rung.rung else "nobody").inc()
         return jsonify(invite=invited.call_sid, rung=list(rung.rung), skipped=skipped), 201
 
     @routes.delete("/Accounts/<account_sid>/Invites/<call_sid>")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flask import Flask, Response, jsonify
+from prometheus_client import Counter
 
 from foundation.settings import Settings
 from foundation.sids import is_sid
@@ -24,6 +25,9 @@ from presence.store import NotRegistered, Store
 T = TypeVar("T")
 
 STORE_SECONDS = 10.0
+REFUSALS = Counter(
+    "presence_refusals_total", "Requests over HTTP that a token did not allow, by code.", ["code"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ def handle_refusals(app: Flask) -> None:
     @app.errorhandler(AccessRefused)
     def refused(error: AccessRefused) -> tuple[Response, int, dict[str, str]]:
         codes = error.codes
+        REFUSALS.labels(str(codes.rest)).inc()
         message = f"Refused: {error.message} ({codes.signal})."
         wait = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
         return jsonify(error_body(codes.status, codes.rest, message)), codes.status, wait

@@ -160,5 +160,9 @@ class PresenceClient:
         path = f"/v1/Accounts/{account_sid}/ClientMessages/{message_sid}"
         return ClientMessage.of(self._ask("PUT", path, message, SLOW_READ))
 
+    def remove_message(self, account_sid: str, message_sid: str) -> None:
+        """Takes a message back, whatever became of it; nothing is said when it is not known."""
+        self._ask("DELETE", f"/v1/Accounts/{account_sid}/ClientMessages/{message_sid}")
+
     def _ask(self, method: str, path: str, body: Any = None, read: float = READ) -> Any:
         return self._http.ask(method, path, body, read=read)

@@ -159,6 +159,10 @@ class TextStore:
 
         return self._database.write(work, account_sid)
 
+    def remove(self, account_sid: str, sid: str) -> "Future[None]":
+        """Forgets a message, in whatever state it is."""
+        return self._database.write(_forget(account_sid, sid), account_sid)
+
     def arrived(self, since: float) -> list[Identity]:
         """Whose messages have come since then, at whichever node."""
         wanted = select(messages.c.account_sid, messages.c.client).distinct()

@@ -169,6 +169,10 @@ class Tab:
     async def state(self) -> str:
         return str((await self.do("device"))["state"])
 
+    async def run(self, text: str) -> Any:
+        """What this script answers in the page; a promise is awaited."""
+        return await self._browser._ask("run", page=self._number, text=text)
+
     async def close(self) -> None:
         """As a user closes a tab: the page may still say good-bye."""
         await self._browser._ask("close", page=self._number)
@@ -198,10 +202,59 @@ class Site:
     async def click(self, selector: str) -> None:
         await self._act(selector, "click")
 
+    async def press(self, selector: str, key: str) -> None:
+        await self._act(selector, "press", key)
+
+    async def type(self, text: str) -> None:
+        """Key by key, into whatever has the focus."""
+        await self._act(":focus", "pressSequentially", text)
+
+    async def run(self, text: str) -> Any:
+        """What this script answers in the page."""
+        return await self._browser._ask("run", page=self._number, text=text)
+
+    async def choose(self, selector: str, label: str) -> None:
+        """An option of a list, by what it shows."""
+        await self._act(selector, "selectOption", {"label": label})
+
+    async def attribute(self, selector: str, name: str) -> str:
+        """Of the first such element; empty when it has none."""
+        return str(await self._act(selector, "getAttribute", name) or "")
+
+    async def value(self, selector: str) -> str:
+        """What a field holds."""
+        return str(await self._act(selector, "inputValue"))
+
     async def texts(self, selector: str) -> list[str]:
         """Of all such elements, in their order, without waiting."""
         found: list[str] = await self._act(selector, "allInnerTexts")
         return found
+
+    async def go(self, url: str) -> None:
+        await self._browser._ask("go", page=self._number, url=url)
+
+    async def look(self, width: int, height: int, scheme: str = "light") -> None:
+        """In a window of this size, by `light` or `dark`."""
+        await self._browser._ask("look", page=self._number, width=width, height=height, scheme=scheme)
+
+    async def shoot(self, path: Path) -> None:
+        """A PNG of what the window shows."""
+        await self._browser._ask("shoot", page=self._number, path=str(path))
+
+    async def judge(self) -> list[dict[str, Any]]:
+        """What axe-core finds wrong: `rule`, `impact`, `help` and the `nodes` as HTML."""
+        found: list[dict[str, Any]] = await self._browser._ask("judge", page=self._number)
+        return found
+
+    async def links(self) -> list[str]:
+        """Where its links lead, as whole URLs."""
+        found: list[str] = await self._browser._ask("links", page=self._number)
+        return found
+
+    async def complaints(self) -> list[str]:
+        """Errors of the page's scripts, and what its policy refused, since it was opened."""
+        said: list[str] = await self._browser._ask("complaints", page=self._number)
+        return said
 
     async def close(self) -> None:
         await self._browser._ask("close", page=self._number)

@@ -45,7 +45,7 @@ def driver() -> Iterator[Driver]:
 
 @pytest.fixture(scope="session")
 def shared_deployment(tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Iterator[Deployment]:
-    yield from deployments(tmp_path_factory.mktemp("deployment"))
+    yield from deployments(tmp_path_factory.mktemp("deployment"), development=True)
 
 
 @pytest.fixture

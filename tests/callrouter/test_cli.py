@@ -241,7 +241,7 @@ def test_a_call_is_shown_as_a_ladder(run: Run, tmp_path: Path) -> None:
         shown = run("calls", "show", asked)
         assert shown["call_sid"] == call
         assert [one["sid"] for one in shown["legs"]] == [call, leg]
-        assert [(one["source"], one["target"]) for one in shown["timeline"]] == [
+        assert [(one["source"], one["target"]) for one in shown["rows"]] == [
             ("carrier", "router"),
             ("router", "app"),
         ]
@@ -290,7 +290,9 @@ def _write_call(folder: Path, account: str, call: str, leg: str) -> None:
 
 def _findings(run: Run) -> dict[str, tuple[str, str]]:
     result = invoke("doctor", "--json")
-    found = {one["check"]: (one["state"], one["detail"]) for one in json.loads(result.stdout)}
+    found = {
+        one["check"]: (one["state"], f"{one['detail']} {one['remedy']}") for one in json.loads(result.stdout)
+    }
     assert result.exit_code == any(state == "fault" for state, _ in found.values())
     return found
 
@@ -328,11 +330,12 @@ def test_the_doctor_finds_what_is_wrong(run: Run, tmp_path: Path, monkeypatch: p
         stranger.settimeout(0.1)
         monkeypatch.setenv("CALLROUTER_ROUTER_BIND", f"127.0.0.1:{stranger.getsockname()[1]}")
         monkeypatch.setattr("callrouter.cli.checks.PROBE_SECONDS", 0.2)
+        monkeypatch.setattr("callrouter.cli.checks_running.PROBE_SECONDS", 0.2)
         found = _findings(run)
     faults = {check for check, (state, _) in found.items() if state == "fault"}
     assert faults == {"presence database", "master keys", "certificate", "router"}
     assert "callrouter db upgrade" in found["presence database"][1]
-    assert "chmod 600" in found["master keys"][1]
+    assert "others may read" in found["master keys"][1]
     assert "something else" in found["router"][1]
 
 

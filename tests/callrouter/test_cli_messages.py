@@ -102,7 +102,7 @@ def test_a_message_is_sent_listed_and_shown(sending: Run) -> None:
     assert (decision["carrier"], decision["attempt"]) == ("fast", 1)
     assert [one["carrier"] for one in decision["considered"]] == ["fast"]
     assert [(one["carrier"], one["state"]) for one in ladder["queue"]] == [("fast", "waiting")]
-    assert [step["source"] for step in ladder["steps"]] == ["app", "router"]
+    assert [step["source"] for step in ladder["rows"]] == ["app", "router"]
 
 
 def test_a_ladder_for_people(sending: Run) -> None:
@@ -166,13 +166,13 @@ def test_what_an_inbound_message_led_to(sending: Run, tmp_path: Path) -> None:
     for model, row in rows:
         store(tmp_path, model, row)
     ladder = sending("messages", "show", sid)
-    assert [(step["source"], step["target"]) for step in ladder["steps"]] == [
+    assert [(step["source"], step["target"]) for step in ladder["rows"]] == [
         ("fast", "router"),
         ("router", "app"),
         ("app", "router"),
     ]
     assert [one["content_type"] for one in ladder["media"]] == ["image/png"]
     assert [one["level"] for one in ladder["notifications"]] == ["warning"]
-    told = [step["summary"] for step in sending("messages", "show", reply)["steps"]]
+    told = [step["summary"] for step in sending("messages", "show", reply)["rows"]]
     assert told[1:] == ["handed over", "reported: delivered"]
     assert "image/png" in invoke("messages", "show", sid).stdout

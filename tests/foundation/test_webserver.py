@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -280,3 +282,46 @@ def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
             await stop.wait()
 
     asyncio.run(stopped())
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    """Who can't wait for what is under way needs no SIGKILL."""
+    program = (
+        "import asyncio\n"
+        "from foundation.webserver.serve import stop_on_signals\n"
+        "async def main():\n"
+        "    stop = stop_on_signals()\n"
+        "    print('ready', flush=True)\n"
+        "    await stop.wait()\n"
+        "    print('draining', flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        for said in ("ready\n", "draining\n"):
+            assert process.stdout.readline() == said
+            process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == serve.EXIT_AT_ONCE
+
+
+def test_sockets_that_are_open_already_are_served(views: Views) -> None:
+    """An address can be taken before anything else is: nobody else has it then, though it is not served yet."""
+    listener = Listener(bind="127.0.0.1:0")
+    opened = listener.open()
+    port = opened.getsockname()[1]
+    with pytest.raises(AddressTaken):
+        Listener(bind=f"127.0.0.1:{port}").open()
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        bridge = views.bridge()
+        serving = asyncio.create_task(serve.serve(bridge, [listener], stop, [opened]))
+        answer = await asyncio.to_thread(requests.get, f"http://127.0.0.1:{port}/echo", timeout=SECONDS)
+        assert answer.ok
+        stop.set()
+        await serving
+        bridge.close()
+
+    asyncio.run(story())

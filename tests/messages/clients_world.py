@@ -29,13 +29,15 @@ OWNER = "here"
 
 
 class FakePresence:
-    """Answers `reach` from `targets`, and `put_message` with `status`; `fault` is raised instead."""
+    """Answers `reach` from `targets`, and `put_message` with `status`; `fault` is raised instead, `lost` afterwards."""
 
     def __init__(self) -> None:
         self.targets: dict[str, tuple[Presence, ...]] = {}
         self.status = "held"
         self.fault: PresenceUnavailable | PresenceRefused | None = None
+        self.lost: PresenceUnavailable | None = None
         self.put: list[dict[str, Any]] = []
+        self.removed: list[tuple[str, str]] = []
 
     def reach(self, account_sid: str, name: str) -> Reach:
         if isinstance(self.fault, PresenceUnavailable):
@@ -47,6 +49,8 @@ class FakePresence:
         if self.fault is not None:
             raise self.fault
         self.put.append({"account_sid": account_sid, "sid": message_sid, "client": name, **more})
+        if self.lost is not None:
+            raise self.lost
         return ClientMessage(
             sid=message_sid,
             client=name,
@@ -55,6 +59,11 @@ class FakePresence:
             endpoints=("desk",) if self.status == "held" else (),
             skipped={"mobile": "expired"},
         )
+
+    def remove_message(self, account_sid: str, message_sid: str) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.removed.append((account_sid, message_sid))
 
 
 def client(account_sid: str, name: str, *takes: str) -> Presence:
@@ -97,7 +106,6 @@ class ClientsWorld:
         self.account = new_sid(ACCOUNT)
         self.transport = ToClients(
             self,
-            database,
             self.presence,  # type: ignore[arg-type]
             poke=self._poke,
             random=lambda: 0.5,
@@ -183,8 +191,11 @@ class ClientsWorld:
 
     def send(self, sid: str, **more: Any) -> Any:
         """As the queue of messages to clients does it."""
+        return asyncio.run(self.transport.send(PRESENCE, self.outgoing(sid, **more)))
+
+    def outgoing(self, sid: str, **more: Any) -> Outgoing:
         row = self.message(sid)
-        given = Outgoing(
+        return Outgoing(
             **{
                 "account_sid": row.account_sid,
                 "sid": sid,
@@ -202,7 +213,6 @@ class ClientsWorld:
                 **more,
             }
         )
-        return asyncio.run(self.transport.send(PRESENCE, given))
 
     def says(self, client: str = "alice", id: str = "1", **more: Any) -> dict[str, Any]:
         """A client sends a message."""

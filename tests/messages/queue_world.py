@@ -15,7 +15,7 @@ from callrouter.messages import outgoing
 from callrouter.messages.outgoing import Submission, Submitted
 from callrouter.messages.queue.claims import Claim, claim
 from callrouter.messages.queue.sender import Desk
-from callrouter.messages.queue.settling import Settling
+from callrouter.messages.queue.settling import HandOff, Settling
 from callrouter.messages.status import Status
 from callrouter.messages.transport import Outgoing, Taken
 from foundation.db import Database
@@ -152,6 +152,9 @@ class QueueWorld:
 
     def settle(self, way: str, claimed: Any, *arguments: Any, **more: Any) -> Any:
         """One of `Settling`'s, by its name."""
+        if way == "taken":
+            hand_off = HandOff(claimed=claimed, status=arguments[0], at=self.at)
+            return self.write(lambda c: self.settling.taken(c, [hand_off])[0], claimed.account_sid)
         work = getattr(self.settling, way)
         return self.write(lambda c: work(c, claimed, *arguments, self.at, **more), claimed.account_sid)
 

@@ -10,7 +10,7 @@ from callrouter import models
 from callrouter.directory import carriers
 from callrouter.messages import states
 from callrouter.messages.queue import claims, entering
-from callrouter.messages.queue.settling import Settling
+from callrouter.messages.queue.settling import HandOff, Settling
 from callrouter.messages.routing import reports
 from callrouter.messages.routing.choose import Decision, choose
 from callrouter.messages.routing.fate import Feedback
@@ -114,7 +114,10 @@ class World:
     def taken(self, claimed: claims.Claimed, status: Status = Status.SENT) -> None:
         """The carrier has it, and that is stored."""
         settling = Settling(lease="me", owner="here", random=lambda: 0.0)
-        self.write(lambda c: settling.taken(c, claimed, status, self.now), claimed.account_sid)
+        self.write(
+            lambda c: settling.taken(c, [HandOff(claimed=claimed, status=status, at=self.now)]),
+            claimed.account_sid,
+        )
 
     def sent(self, carrier: str, **details: Any) -> str:
         """A message that the carrier has."""

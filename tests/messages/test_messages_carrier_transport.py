@@ -127,6 +127,30 @@ def test_a_refusal_carries_a_code_of_twilios(
     assert (answer.code, answer.elsewhere) == (code, elsewhere)
 
 
+def test_while_a_secret_changes_both_are_good(world: QueueWorld) -> None:
+    """A gateway that has not been told yet goes on; one that knows neither fails nobody's message."""
+    world.carrier("c")
+    world.change_carrier("c", secrets_sealed=[KEYS.seal("new"), KEYS.seal("secret")])
+    origin = Origin(lambda _request: reply(202))
+    try:
+        world.change_carrier("c", control_url=origin.url("/control/"))
+        assert asyncio.run(send(world, "c")) == Taken()
+        (request,) = origin.received
+    finally:
+        origin.close()
+    stamp, signature = (request.headers[f"x-callrouter-{name}"] for name in ("timestamp", "signature"))
+    for known in ("new", "secret"):
+        verify_body([known], stamp, signature, request.body, NOW)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gateway_that_does_not_know_us_is_tried_again(world: QueueWorld, status: int) -> None:
+    answer = answered(world, reply(status, b'{"code": 30007, "final": true}'))[0]
+    assert isinstance(answer, Unavailable)
+    assert not answer.maybe_taken
+    assert "rotate-secret" in str(answer)
+
+
 @pytest.mark.parametrize(
     ("script", "maybe_taken"),
     [

@@ -1,16 +1,20 @@
 """Messages to clients and from them, at the router (PR-70 to PR-75)."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from clients_world import NUMBER, OTHER_PHONE, PHONE, ClientsWorld, client, clients_world  # noqa: F401
 
 from callrouter import models
-from callrouter.messages import sessions
+from callrouter.calls.dispatch import Later
+from callrouter.messages import retracting, sessions
+from callrouter.messages.retracting import Retracting
 from callrouter.messages.status import Status
 from callrouter.messages.transport import NotNow, Refused, Unavailable
 from foundation.sids import ACCOUNT, new_sid
 from foundation.webserver.errors import ApiError
+from presence.client import Reach
 from presence.client.transport import PresenceRefused, PresenceUnavailable
 
 
@@ -128,6 +132,46 @@ def test_pr59_presence_server_down_is_tried_again(world: ClientsWorld) -> None:
     with pytest.raises(Unavailable) as unavailable:
         world.send(sid)
     assert not unavailable.value.maybe_taken
+
+
+def test_pq12_what_the_presence_server_may_hold_is_not_canceled(world: ClientsWorld) -> None:
+    """It was asked to hold the message and did not answer: nobody may say that it was not sent."""
+    sid = world.stored()
+    world.presence.lost = PresenceUnavailable("no answer")
+    with pytest.raises(Unavailable) as unavailable:
+        world.send(sid)
+    assert unavailable.value.maybe_taken
+    assert [one["sid"] for one in world.presence.put] == [sid]
+
+
+async def test_pr70_two_routers_choose_one_client_between_them(world: ClientsWorld) -> None:
+    """The second asks while the first, whose lease it took over, has not chosen yet."""
+    world.presence.targets["support"] = (
+        client(world.account, "alice", "sms"),
+        client(world.account, "bob", "sms"),
+    )
+    sid = world.stored(to="client:support")
+    alice, bob = world.presence.targets["support"]
+    message = world.outgoing(sid)
+    one = Reach(name="support", shared=True, as_of=1, targets=(alice, bob))
+    other = Reach(name="support", shared=True, as_of=2, targets=(bob, alice))
+    chosen = await asyncio.gather(*(world.transport._choose(message, reach) for reach in (one, other)))
+    assert chosen[0].client == chosen[1].client
+
+
+def test_deleting_a_message_takes_it_back_from_the_presence_server(world: ClientsWorld) -> None:
+    sid = world.stored()
+    world.send(sid)
+    (row,) = world.read(models.Message, sid=sid)
+    world.write(lambda c: retracting.queue(c, row, world.time))
+    (entry,) = world.read(models.Outbox, kind="message.retract")
+    executor = Retracting(world.presence)  # type: ignore[arg-type]
+    world.presence.fault = PresenceUnavailable("down")
+    with pytest.raises(Later):
+        asyncio.run(executor.retract(dict(entry._mapping)))
+    world.presence.fault = None
+    asyncio.run(executor.retract(dict(entry._mapping)))
+    assert world.presence.removed == [(world.account, sid)]
 
 
 def test_pr73_nobody_there_the_app_is_told(world: ClientsWorld) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from callrouter import models
 from callrouter.calls.dispatch import CRASHES, Dispatcher, Done, Later
+from callrouter.directory import places
 from callrouter.messages import optouts, targets
 from callrouter.messages.abandoning import abandon
 from callrouter.messages.asking import PAUSES
@@ -44,6 +45,8 @@ def test_a_message_is_stored_and_its_app_is_asked_with_twilios_parameters(w: Wor
             "AccountSid": w.account,
             "From": PHONE,
             "To": NUMBER,
+            **places.parameters("From", PHONE),
+            **places.parameters("To", NUMBER),
             "Body": "Hello ü",
             "NumSegments": "1",
             "NumMedia": "0",

@@ -15,6 +15,7 @@ from callrouter.messages.queue import entering
 from callrouter.messages.queue.claims import QUEUE, Claimed
 from callrouter.messages.routing import evidence, reports, rounds
 from callrouter.messages.routing.fate import Feedback, Outcome, fate
+from callrouter.messages.routing.operator import wishes
 from callrouter.messages.status import Status, may_move
 from foundation.db import Database
 from foundation.sids import MESSAGE, new_sid
@@ -169,7 +170,7 @@ def test_a_report_from_where_it_was_before_stops_the_next_carrier(two: World) ->
 def test_silence_counts_as_lost_until_somebody_speaks(two: World) -> None:
     """MR-4: no report in time is a loss for the ranking, and no more; a late report corrects it where it stands."""
     sid = two.sent("a")
-    two.now += evidence.REPORT_SECONDS - 1
+    two.now += wishes.report_seconds - 1
     silence(two)
     assert two.counts("a") == (1, 0, 0, 0)
     two.now += 1
@@ -192,7 +193,7 @@ def test_an_app_that_is_asked_is_believed_more_than_the_carrier(two: World) -> N
     assert two.counts("a") == (3, 0, 1, 0)
     assert two.feedback(true).feedback == "confirmed"
     assert two.counts("a") == (3, 1, 1, 0)
-    two.now += evidence.REPORT_SECONDS
+    two.now += wishes.report_seconds
     silence(two)
     assert two.counts("a") == (3, 1, 1, 1)
     assert (two.message(lied).feedback, two.message(lied).status) == ("undelivered", "delivered")
@@ -276,7 +277,7 @@ def test_old_evidence_is_folded_and_forgotten(two: World) -> None:
         two.now += 30
         late = two.sent("a")
     assert late is not None
-    two.now += evidence.REPORT_SECONDS
+    two.now += wishes.report_seconds
     silence(two)
     assert two.counts("a") == (6, 1, 0, 5)
     rows = select(models.RouteCount.__table__)
@@ -339,7 +340,7 @@ def test_whatever_is_said_in_whatever_order_the_counts_are_those_of_the_messages
     act("queue", "")
     deeds = ("queue", "give", "take", "take", "report", "report", "feedback", "reply", "silence", "fold")
     for _ in range(80):
-        two.now += lots.choice((1, 40, evidence.REPORT_SECONDS, 4_000))
+        two.now += lots.choice((1, 40, wishes.report_seconds, 4_000))
         act(lots.choice(deeds), lots.choice(sids))
         rows = [two.message(sid) for sid in sids]
         for row in rows:
@@ -390,12 +391,12 @@ def test_a_carrier_that_reports_nothing_is_left(two: World) -> None:
     for sid in sids[:12]:
         two.report("a", sid, "delivered")
     assert two.choose(at=0).carrier == "a"
-    two.now += evidence.REPORT_SECONDS
+    two.now += wishes.report_seconds
     assert two.choose(at=0).carrier == "a"
     silence(two)
     assert two.counts("a") == (20, 12, 0, 8)
     silent = [two.sent("a", to=f"+4477008{number:05}") for number in range(20)]
-    two.now += evidence.REPORT_SECONDS
+    two.now += wishes.report_seconds
     silence(two)
     assert two.counts("a") == (40, 12, 0, 28)
     assert (two.choose(at=0).carrier, two.choose(at=0).reason) == ("b", "best")

@@ -7,8 +7,10 @@ from sqlalchemy import insert, update
 
 from callrouter import models
 from callrouter.directory.errors import Missing, Refused
-from callrouter.messages.routing import routes
+from callrouter.messages.routing import choose as choosing
+from callrouter.messages.routing import operator, routes
 from callrouter.messages.routing.routes import Kind, RouteState
+from foundation.settings import Settings
 from tests.messages.routes_world import PHONE, World, routes_database, world
 
 __all__ = ["routes_database", "world"]
@@ -207,3 +209,19 @@ def test_nobody_is_moved_by_one_other_account(world: World) -> None:
     assert own["outcomes"] == pytest.approx(2.5, abs=0.05)
     assert own["rate"] > 0.55
     assert world.choose(account=helper).considered[0]["outcomes"] == 60
+
+
+def test_mr7_the_operator_says_how_much_is_explored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`least` of the rule is CALLROUTER_MESSAGE_EXPLORATION; 0 forbids it."""
+    for name in ("dear", "cheap"):
+        world.carrier(name)
+    put(world, "dear", "+", cost=2.0)
+    put(world, "cheap", "+", cost=1.0)
+    shares = []
+    for settings in (Settings(), Settings(message_exploration=0.2), Settings(message_exploration=0.0)):
+        monkeypatch.setattr(operator, "wishes", operator.Wishes())
+        operator.follow(settings)
+        monkeypatch.setattr(choosing, "wishes", operator.wishes)
+        (one,) = (one for one in world.choose().considered if one["carrier"] == "dear")
+        shares.append(one["share"])
+    assert shares == [pytest.approx(0.075, abs=0.001), 0.2, 0.0]

@@ -36,8 +36,9 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def world(database: Database) -> QueueWorld:
-    """Its clock is the machine's: senders sleep by it."""
+def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> QueueWorld:
+    """Its clock is the machine's: senders sleep by it. Those that stop do not wait long for carriers that hang."""
+    monkeypatch.setattr(sending, "STOP_SECONDS", 0.1)
     world = QueueWorld(database)
     world.now = time.time  # type: ignore[method-assign]
     world.at = world.now()

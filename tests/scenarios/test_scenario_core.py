@@ -6,6 +6,7 @@ from scene import CALLEE_HZ, CALLER, CALLER_HZ, Scene, soon, until_hears
 
 from callrouter.audio.sources import Tone
 from callrouter.calls.parameters import API_VERSION
+from callrouter.directory import places
 
 
 async def test_inbound_call_reaches_a_client_and_both_hear_each_other(any_scene: Scene) -> None:
@@ -33,6 +34,10 @@ async def test_inbound_call_reaches_a_client_and_both_hear_each_other(any_scene:
         "To": number,
         "Caller": CALLER,
         "Called": number,
+        **places.parameters("From", CALLER),
+        **places.parameters("To", number),
+        **places.parameters("Caller", CALLER),
+        **places.parameters("Called", number),
         "CallStatus": "ringing",
         "ApiVersion": API_VERSION,
         "Direction": "inbound",

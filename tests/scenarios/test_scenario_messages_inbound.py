@@ -11,6 +11,7 @@ from callrouter import models
 from callrouter.calls.parameters import API_VERSION
 from callrouter.carriers.simulator import CallRefused, Faults, Text, TextScript
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
+from callrouter.directory import places
 from tests.support.origin import Origin, Received, Script, endless, redirect, reply
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 1_000
@@ -85,6 +86,8 @@ async def test_a_phone_writes_and_the_apps_reply_comes_back_through_the_carrier(
             "AccountSid": scene.tenant.sid,
             "From": CALLER,
             "To": to,
+            **places.parameters("From", CALLER),
+            **places.parameters("To", to),
             "Body": "Hello?",
             "NumSegments": "1",
             "NumMedia": "0",

@@ -115,7 +115,7 @@ class Clients:
         if (leg.identity, leg.client_account) == (target.client, account):
             return leg
         chosen = h.Chosen(at=self._engine.now(), leg=leg.name, identity=target.client, account=account)
-        after = await self._engine.happen(leg.call_sid, chosen)
+        after = await self._engine.happen(leg.call_sid, chosen, durable=True)
         return after.legs[leg.name] if after and after.legs[leg.name].live else None
 
     async def _invite(self, row: OutboxRow, leg: Leg, target: Presence, choice: Choice) -> Rung:

@@ -13,21 +13,30 @@ from callrouter.calls import happenings as h
 from callrouter.calls.dispatch import Done, Later
 from callrouter.calls.executors import endings
 from callrouter.calls.store import INSERT_DELIVERY, INSERT_WARNING, OutboxRow
+from callrouter.metrics import calls as metrics
 from callrouter.models import Account
+from callrouter.playground import server as playground
 from callrouter.queues import standing
 from foundation.db import Database, later
 from foundation.keys import Keys
 from foundation.memory import Memory
 from foundation.outbound.errors import OutboundError
-from foundation.outbound.message import CALLBACK_MAX_BYTES, TWIML_MAX_BYTES, OutboundRequest, OutboundResponse
+from foundation.outbound.message import (
+    CALLBACK_MAX_BYTES,
+    TWIML_MAX_BYTES,
+    Attempt,
+    OutboundRequest,
+    OutboundResponse,
+)
 from foundation.outbound.pool import FetchPool
 from foundation.sids import NOTIFICATION, new_sid
 
 RETRIES = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between tries of a status callback, as Standard Webhooks has them: 75 hours in all (R5)."""
-KEPT_BODY = 64_000
+KEPT_BODY, KEPT_HEADER, KEPT_HEADERS = 64_000, 1_000, 50
 OWN_URLS = {"RecordingUrl", "TranscriptionUrl"}
 TOKEN_SECONDS = 5.0
+TOLD = {"status-callback", "partial-result"}
 NAMESPACE = uuid.UUID("9c3a1e5c-53cf-4d5f-8ce2-6a17f2a5d0e1")
 
 
@@ -35,9 +44,19 @@ class Webhooks:
     """Executors of `fetch`, `callback` and `partial`."""
 
     def __init__(
-        self, database: Database, keys: Keys, pool: FetchPool, now: Callable[[], float], base_url: str
+        self,
+        database: Database,
+        keys: Keys,
+        pool: FetchPool,
+        now: Callable[[], float],
+        base_url: str,
+        callbacks: FetchPool | None = None,
     ) -> None:
-        """`base_url` is what our own addresses in parameters begin with."""
+        """`base_url` is what our own addresses in parameters begin with.
+
+        `callbacks` delivers what no call waits for, so that callbacks that hang hold up no document.
+        """
+        self._callbacks = callbacks or pool
         self._base_url = base_url
         self._database = database
         self._keys = keys
@@ -97,9 +116,12 @@ class Webhooks:
         """What the app answered to the entry's request, with its record, which belongs into a transaction."""
         began = time.monotonic()
         try:
-            response = await self._request(row, max_bytes, tuple(row["payload"].get("cookies", ())))
+            pool = self._callbacks if kind in TOLD else self._pool
+            response = await self._request(row, pool, max_bytes, tuple(row["payload"].get("cookies", ())))
         except OutboundError as error:
+            metrics.asked(kind, error, time.monotonic() - began)
             return error, self._record(row, kind, began, error=error)
+        metrics.asked(kind, response, time.monotonic() - began)
         return response, self._record(row, kind, began, response=response)
 
     async def _tell(
@@ -140,7 +162,9 @@ class Webhooks:
         parameters = {**payload["parameters"], **await asyncio.to_thread(read)}
         return {**row, "payload": {**payload, "parameters": parameters}}
 
-    async def _request(self, row: OutboxRow, max_bytes: int, cookies: Any) -> OutboundResponse:
+    async def _request(
+        self, row: OutboxRow, pool: FetchPool, max_bytes: int, cookies: Any
+    ) -> OutboundResponse:
         wanted = row["payload"]
         request = OutboundRequest(
             url=wanted["url"],
@@ -152,7 +176,9 @@ class Webhooks:
             max_bytes=max_bytes,
             glance_at="audio/",  # the sound itself is fetched by its URL when it is played
         )
-        return await self._pool.fetch(row["account_sid"], request)
+        if playground.serves(request.url):
+            return await asyncio.to_thread(playground.respond, self._database, row["account_sid"], request)
+        return await pool.fetch(row["account_sid"], request)
 
     async def token(self, account_sid: str) -> str:
         """The account's auth token, which signs what we send to its apps."""
@@ -175,6 +201,8 @@ class Webhooks:
         error: OutboundError | None = None,
     ) -> Callable[[Connection], None]:
         wanted = row["payload"]
+        outcome = response or error
+        attempts = outcome.attempts if outcome else ()
         delivery = {
             "account_sid": row["account_sid"],
             "id": f"{row['id']}.{row['attempts']}",
@@ -185,12 +213,16 @@ class Webhooks:
             "url": wanted["url"],
             "parameters": wanted["parameters"],
             "attempt": row["attempts"] + 1,
+            "request_headers": dict(attempts[-1].headers) if attempts else None,
+            "hops": [_hop(one) for one in attempts],
             "response_status": response.status if response else None,
             "content_type": response.header("Content-Type")[:64] if response else None,
+            "response_headers": _kept(response.headers) if response else None,
             "response_body": response.body[:KEPT_BODY].decode("utf-8", "replace").replace("\0", "�")
             if response
             else None,
             "error_code": error.code if error else None,
+            "error_text": error.reason if error else None,
             "duration_ms": round((time.monotonic() - began) * 1000),
         }
         return lambda connection: later(connection, INSERT_DELIVERY, [delivery])
@@ -209,6 +241,17 @@ class Webhooks:
             "request_url": wanted["url"],
         }
         return lambda connection: later(connection, INSERT_WARNING, [notification])
+
+
+def _hop(one: Attempt) -> dict[str, Any]:
+    names = ("method", "url", "seconds", "status", "error_code")
+    return {name: getattr(one, name) for name in names}
+
+
+def _kept(headers: tuple[tuple[str, str], ...]) -> list[list[str]]:
+    """An answer's headers without the cookies that it sets, none longer than people read."""
+    shown = [[name[:100], text[:KEPT_HEADER]] for name, text in headers if name.lower() != "set-cookie"]
+    return shown[:KEPT_HEADERS]
 
 
 def _both(

@@ -117,7 +117,8 @@ class Program(Texting):
         if aside := self.session.asides.get(program):
             first = aside.parameters
         values = {**first, **parameters.standard(self.session, leg), **extra}
-        self.line("router", "app", f"{command.method} {command.url}", parameters=values)
+        asked = f"{command.method} {command.url}"
+        self.line("router", "app", asked, parameters=values, request=self.entry_id())
         self.outbox.append(
             Entry(
                 kind="fetch",

@@ -21,7 +21,7 @@ class Sounding(Draft):
     def sound(self, leg: Leg, command: Sounds) -> None:
         match command:
             case c.Play(sound_id=sound_id, sound=sound, loop=loop):
-                self.line("router", self.face(leg), _words(sound))
+                self.line("router", self.face(leg), _words(sound), **_whole(sound))
                 payload = {"kind": type(sound).__name__.lower(), **asdict(sound)}
                 self.send("play", leg, sound_id=sound_id, sound=payload, loop=loop)
             case c.StopSounds():
@@ -95,6 +95,11 @@ class Sounding(Draft):
 
     def keep_recording(self, sid: str, recording: Recording) -> None:
         self.session = replace(self.session, recordings={**self.session.recordings, sid: recording})
+
+
+def _whole(sound: c.Sound) -> dict[str, str]:
+    """A text that is too long for its line."""
+    return {"text": sound.text} if isinstance(sound, c.Speech) and len(sound.text) > LONGEST_LINE else {}
 
 
 def _words(sound: c.Sound) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from callrouter.carriers.simulator.rtp import RtpSession
+from callrouter.carriers.simulator.script import Outcome
 
 T = TypeVar("T")
 SendEvent = Callable[["SimulatedCall", str, Mapping[str, Any]], Awaitable[None]]
@@ -86,6 +87,7 @@ class SimulatedCall:
         self._ringing: asyncio.Future[None] = self._loop.create_future()
         self._answered: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[Ending] = self._loop.create_future()
+        self._decided: asyncio.Future[Outcome] = self._loop.create_future()
 
     @property
     def ringing(self) -> asyncio.Future[None]:
@@ -98,6 +100,15 @@ class SimulatedCall:
     @property
     def ended(self) -> asyncio.Future[Ending]:
         return asyncio.shield(self._ended)
+
+    @property
+    def over(self) -> bool:
+        return self._ended.done()
+
+    @property
+    def talking(self) -> bool:
+        """Answered, and not over."""
+        return self._answered.done() and not self._ended.done()
 
     async def heard(self, seconds: float = 1.0) -> float | None:
         """Listens: the dominant frequency in Hz, None for silence. TimeoutError when no audio flows."""
@@ -117,6 +128,17 @@ class SimulatedCall:
         """Hangs up here, answered or not, and tells the router. Nothing if the call is over."""
         if self.end(Ending(by="carrier", cause=cause)):
             await self._send(self, "hangup", {"cause": cause})
+
+    def decide(self, outcome: Outcome) -> None:
+        """What becomes of a call that rings by `Outcome.ASK`; only the first decision counts."""
+        if not self._decided.done():
+            self._decided.set_result(outcome)
+
+    async def decided(self, seconds: float) -> Outcome:
+        """The decision; NO_ANSWER without one in that time, or when the call ended."""
+        either: list[asyncio.Future[Any]] = [self._decided, self._ended]
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return self._decided.result() if self._decided.done() else Outcome.NO_ANSWER
 
     async def over_within(self, seconds: float) -> bool:
         """Waits for the end, but no longer than this; whether it is over."""

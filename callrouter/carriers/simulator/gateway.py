@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +244,13 @@ class SimulatedCarrier:
         if script.outcome is Outcome.MUTE:
             return
         await call.rtp.open(self._server.host)
-        if script.ring and script.outcome in (Outcome.ANSWER, Outcome.NO_ANSWER):
+        if script.ring and script.outcome in (Outcome.ANSWER, Outcome.NO_ANSWER, Outcome.ASK):
             call.ring()
             await self._events(call, "ringing", {})
+        if script.outcome is Outcome.ASK:
+            began = asyncio.get_running_loop().time()
+            script = replace(script, outcome=await call.decided(longest), answer_after=0)
+            longest -= asyncio.get_running_loop().time() - began
         if script.outcome is Outcome.ANSWER and script.answer_after < longest:
             if await call.over_within(script.answer_after):
                 return

@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     MUTE = "mute"
     """The command is accepted and nothing else ever happens."""
+    ASK = "ask"
+    """Rings until `SimulatedCall.decide` says which of the others it is, or the router's timeout."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,12 @@ def text(
     except CallRefused as refused:
         narrator.say(f"the router refused the message: {refused}")
         code = REFUSED
-    except (RouterUnreachable, AddressTaken) as fault:
+    except AddressTaken as fault:
+        narrator.say(
+            f"{fault}: another program, perhaps another simulator, is carrier {name!r} there; stop it first"
+        )
+        code = UNREACHABLE
+    except RouterUnreachable as fault:
         narrator.say(str(fault))
         code = UNREACHABLE
     raise SystemExit(code)

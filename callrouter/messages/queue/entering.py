@@ -1,13 +1,14 @@
 """How a message gets into the queue of a carrier, from there into another's, or out."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from callrouter.calls.store import OutboxRow
 from callrouter.messages import states
+from callrouter.messages.once import once
 from callrouter.messages.queue import health
 from callrouter.messages.queue.claims import QUEUE, WAITING
 from callrouter.messages.routing.choose import Decision, choose
@@ -24,6 +25,21 @@ MOVES = 3
 PRIORITIES = 9
 FULL, NO_ROUTE = 21611, 21612
 CLIENT = "client:"
+
+Put = Callable[[Connection, Any, Sequence[dict[str, Any]]], object]
+"""How rows are inserted: at once, or by `foundation.db.later` where nobody reads them before the commit."""
+
+_QUEUE_IT, _DECIDED = insert(QueuedMessage), insert(MessageDecision)
+_WAITS = (
+    select(QUEUE)
+    .where(QUEUE.c.message_sid == bindparam("message_sid"), QUEUE.c.state == WAITING)
+    .with_for_update()
+)
+_LEAVE = delete(QUEUE).where(QUEUE.c.position == bindparam("its_position"))
+_DEPTH = select(health.HEALTH.c.depth).where(health.HEALTH.c.carrier == bindparam("carrier"))
+_OWN = select(func.count()).where(
+    QUEUE.c.carrier == bindparam("carrier"), QUEUE.c.account_sid == bindparam("account_sid")
+)
 
 
 def lane(account_sid: str, from_: str, to: str) -> str:
@@ -52,32 +68,45 @@ def decide(
 
 def full(connection: Connection, carrier: str, account_sid: str) -> bool:
     """Whether the queue takes no more; a flood may overshoot by a second's worth, because its length is measured."""
-    depth = select(health.HEALTH.c.depth).where(health.HEALTH.c.carrier == carrier)
-    length = connection.execute(depth).scalar() or 0
+    its = {"carrier": carrier, "account_sid": account_sid}
+    length = once(connection, ("depth", carrier), lambda: connection.execute(_DEPTH, its).scalar() or 0)
     if length < ACCOUNT_CAP:
         return False
-    own = select(func.count()).where(QUEUE.c.carrier == carrier, QUEUE.c.account_sid == account_sid)
-    return length >= CAP or connection.execute(own).scalar_one() >= ACCOUNT_CAP
+    own = once(connection, ("own", carrier, account_sid), lambda: connection.execute(_OWN, its).scalar_one())
+    return length >= CAP or own >= ACCOUNT_CAP
 
 
-def enter(connection: Connection, message: Any, decision: Decision, now: float, *, priority: int = 0) -> None:
+def inserted(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """A `Put`: at once."""
+    connection.execute(statement, rows)
+
+
+def enter(
+    connection: Connection,
+    message: Mapping[str, Any],
+    decision: Decision,
+    now: float,
+    *,
+    priority: int = 0,
+    put: Put = inserted,
+) -> None:
     """Puts a message, whose row this is, into the queue that was decided on. A higher priority leaves sooner."""
-    _explain(connection, message, decision, now)
+    put(connection, _DECIDED, [_explained(message, decision, now, attempt=1, reason=decision.reason)])
     row = {
-        "account_sid": message.account_sid,
-        "message_sid": message.sid,
+        "account_sid": message["account_sid"],
+        "message_sid": message["sid"],
         "carrier": decision.carrier,
-        "lane": lane(message.account_sid, message._mapping["from"], message.to),
+        "lane": lane(message["account_sid"], message["from"], message["to"]),
         "prefix": decision.prefix,
-        "kind": kind(message.num_media),
-        "segments": max(1, message.num_segments),
+        "kind": kind(message["num_media"]),
+        "segments": max(1, message["num_segments"]),
         "priority": -min(PRIORITIES, max(0, priority)),
         "state": WAITING,
         "due_at": now,
-        "valid_until": message.valid_until,
+        "valid_until": message["valid_until"],
         "enqueued_at": now,
     }
-    connection.execute(insert(QueuedMessage), row)
+    put(connection, _QUEUE_IT, [row])
 
 
 def move(
@@ -104,7 +133,7 @@ def move(
         return False
     if not refused and _fails(decision):
         return False
-    _explain(connection, message, decision, now)
+    _explain_move(connection, message, decision, now)
     values = {
         "carrier": decision.carrier,
         "prefix": decision.prefix,
@@ -117,7 +146,7 @@ def move(
     }
     connection.execute(update(QueuedMessage).where(QUEUE.c.position == queued.position).values(values))
     if not possible_duplicate:
-        states.take_back(connection, message.account_sid, message.sid, now)
+        states.take_back(connection, message.sid, now)
     return True
 
 
@@ -128,13 +157,13 @@ def _fails(decision: Decision) -> bool:
 
 def waiting(connection: Connection, message_sid: str) -> Any:
     """The message's queue row, locked, if it waits in a queue and no process holds it."""
-    query = select(QUEUE).where(QUEUE.c.message_sid == message_sid, QUEUE.c.state == WAITING)
-    return connection.execute(query.with_for_update()).first()
+    return connection.execute(_WAITS, {"message_sid": message_sid}).first()
 
 
-def leave(connection: Connection, queued: Any) -> None:
-    """Takes the message out of its queue."""
-    connection.execute(delete(QueuedMessage).where(QUEUE.c.position == queued.position))
+def leave(connection: Connection, *queued: Any) -> None:
+    """Takes these out of their queue."""
+    if queued:
+        connection.execute(_LEAVE, [{"its_position": one.position} for one in queued])
 
 
 def fail(connection: Connection, queued: Any, code: int, now: float, *, owner: str) -> list[OutboxRow]:
@@ -157,20 +186,26 @@ def kind(num_media: int) -> str:
     return "mms" if num_media else "sms"
 
 
-def _explain(connection: Connection, message: Any, decision: Decision, now: float) -> None:
-    """Stores why (MR-10)."""
+def _explain_move(connection: Connection, message: Any, decision: Decision, now: float) -> None:
     mine = (
         MessageDecision.account_sid == message.account_sid,
         MessageDecision.message_sid == message.sid,
     )
     before = connection.execute(select(func.count()).select_from(MessageDecision).where(*mine)).scalar_one()
-    row = {
-        "account_sid": message.account_sid,
-        "message_sid": message.sid,
-        "attempt": before + 1,
+    row = _explained(message._mapping, decision, now, attempt=before + 1, reason="moved")
+    connection.execute(_DECIDED, [row])
+
+
+def _explained(
+    message: Mapping[str, Any], decision: Decision, now: float, *, attempt: int, reason: str
+) -> dict[str, Any]:
+    """Why, as it is stored (MR-10)."""
+    return {
+        "account_sid": message["account_sid"],
+        "message_sid": message["sid"],
+        "attempt": attempt,
         "at": now,
         "carrier": decision.carrier,
-        "reason": "moved" if before else decision.reason,
+        "reason": reason,
         "considered": list(decision.considered),
     }
-    connection.execute(insert(MessageDecision), row)

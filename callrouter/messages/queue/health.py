@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callrouter.messages.queue.breaker import Breaker, State
@@ -15,6 +15,9 @@ WINDOW = 30.0
 LONGEST_PAUSE = 300.0
 """Seconds that a carrier may ask for."""
 HEALTH = CarrierHealth.__table__
+_LOCK = select(HEALTH).where(HEALTH.c.carrier == bindparam("its_carrier")).with_for_update()
+assert isinstance(HEALTH, Table)
+_CHANGE = update(HEALTH).where(HEALTH.c.carrier == bindparam("its_carrier"))
 _INSERT: dict[str, Any] = {
     "sqlite": sqlite.insert(CarrierHealth),
     "postgresql": postgresql.insert(CarrierHealth),
@@ -23,13 +26,17 @@ _INSERT: dict[str, Any] = {
 
 def locked(connection: Connection, carrier: str, now: float) -> Any:
     """The carrier's row, which nobody else reads for a claim until the commit."""
-    query = select(HEALTH).where(HEALTH.c.carrier == carrier).with_for_update()
-    row = connection.execute(query).first()
+    row = connection.execute(_LOCK, {"its_carrier": carrier}).first()
     if row is None:
         new = _INSERT[connection.dialect.name].values(carrier=carrier, date_updated=now)
         connection.execute(new.on_conflict_do_nothing())  # another process may be as quick
-        row = connection.execute(query).one()
+        row = connection.execute(_LOCK, {"its_carrier": carrier}).one()
     return row
+
+
+def change(connection: Connection, carrier: str, **columns: Any) -> None:
+    """Writes columns of the carrier's row."""
+    connection.execute(_CHANGE, {"its_carrier": carrier, **columns})
 
 
 def breaker(row: Any) -> Breaker:
@@ -40,15 +47,14 @@ def note(connection: Connection, carrier: str, *, worked: bool, now: float) -> B
     """The carrier gave an answer, or none: its breaker now."""
     before = breaker(locked(connection, carrier, now)).at(now)
     after = before.succeeded() if worked else before.failed(now)
-    values = {"breaker": after.state, "failures": after.failures, "opened_at": after.opened_at}
-    connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(values))
+    change(connection, carrier, breaker=after.state, failures=after.failures, opened_at=after.opened_at)
     return after
 
 
 def pause(connection: Connection, carrier: str, seconds: float, now: float) -> None:
     """The carrier wants no message for so long, LONGEST_PAUSE at most."""
     until = max(locked(connection, carrier, now).next_at, now + min(seconds, LONGEST_PAUSE))
-    connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(next_at=until))
+    change(connection, carrier, next_at=until)
 
 
 def measure(connection: Connection, taken: Mapping[str, int], now: float) -> None:
@@ -72,4 +78,4 @@ def measure(connection: Connection, taken: Mapping[str, int], now: float) -> Non
             "depth": depth,
             "date_updated": now,
         }
-        connection.execute(update(CarrierHealth).where(HEALTH.c.carrier == carrier).values(values))
+        change(connection, carrier, **values)

@@ -4,11 +4,12 @@ validity (PQ-6), are freed from processes that died (PQ-4), and go out when thei
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, or_, select
 
 from callrouter.calls.store import OutboxRow
 from callrouter.messages import outgoing, states
@@ -16,7 +17,7 @@ from callrouter.messages.queue import entering, health
 from callrouter.messages.queue.claims import LEASED, QUEUE, WAITING, freed
 from callrouter.messages.queue.sender import UNKNOWN_ERROR, Desk
 from callrouter.messages.status import Status
-from callrouter.models import IdempotencyKey, Message
+from callrouter.models import IdempotencyKey, Message, MessageMedia
 from foundation.periodic import Periodic
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,36 @@ BATCH = 200
 KEY_SECONDS = 24 * 3600
 """How long an idempotency key is remembered."""
 EXPIRED = 30036
-MESSAGES = Message.__table__.c
+Work = Callable[[str, Sequence[str], Connection], list[OutboxRow]]
+"""For some of an account's messages."""
+MESSAGES, PIECES = Message.__table__.c, MessageMedia.__table__.c
+
+
+def _after(at: Any, sid: Any) -> Any:
+    """Rows behind a place in the order of a time and a SID."""
+    return or_(at > bindparam("at"), and_(at == bindparam("at"), sid > bindparam("sid")))
+
+
+_LACKS_MEDIA = exists().where(
+    PIECES.account_sid == MESSAGES.account_sid,
+    PIECES.message_sid == MESSAGES.sid,
+    PIECES.size.is_(None),
+    PIECES.error_code.is_(None),
+)
+_DUE = (
+    select(MESSAGES.account_sid, MESSAGES.sid, MESSAGES.due_at.label("at"))
+    .where(MESSAGES.status.in_((Status.ACCEPTED, Status.SCHEDULED)), MESSAGES.due_at <= bindparam("now"))
+    .where(~_LACKS_MEDIA, _after(MESSAGES.due_at, MESSAGES.sid))  # `media` queues it when it has them all
+    .order_by(MESSAGES.due_at, MESSAGES.sid)
+    .limit(BATCH)
+)
+_EXPIRED = (
+    select(QUEUE.c.account_sid, QUEUE.c.message_sid.label("sid"), QUEUE.c.valid_until.label("at"))
+    .where(QUEUE.c.valid_until <= bindparam("now"), QUEUE.c.state == WAITING)
+    .where(_after(QUEUE.c.valid_until, QUEUE.c.message_sid))
+    .order_by(QUEUE.c.valid_until, QUEUE.c.message_sid)
+    .limit(BATCH)
+)
 
 
 class Rounds:
@@ -46,47 +76,51 @@ class Rounds:
     async def release(self) -> None:
         """Queues scheduled messages whose time has come, and those that wait for their service's choice."""
         now, settling = self._desk.host.now(), self._desk.settling
-        waits = MESSAGES.status.in_((Status.ACCEPTED, Status.SCHEDULED))
-        query = select(MESSAGES.account_sid, MESSAGES.sid).where(waits, MESSAGES.due_at <= now)
-        found = await self._read(query.order_by(MESSAGES.due_at).limit(BATCH))
-        for account_sid, sids in _by_account(found):
 
-            def unit(connection: Connection, account_sid: str = account_sid, sids: Any = sids) -> Any:
-                sent = [
-                    outgoing.enqueue(
-                        connection, account_sid, sid, now, owner=settling.owner, random=settling.random
-                    )
-                    for sid in sids
-                ]
-                return [row for each in sent for row in each.rows]
+        def queue(account_sid: str, sids: Sequence[str], connection: Connection) -> list[OutboxRow]:
+            sent = [
+                outgoing.enqueue(
+                    connection, account_sid, sid, now, owner=settling.owner, random=settling.random
+                )
+                for sid in sids
+            ]
+            return [row for each in sent for row in each.rows]
 
-            await self._store(unit, account_sid)
-        if found:
-            self._poke()
+        await self._all(_DUE, now, queue)
 
     async def expire(self) -> None:
         """PQ-6. One that a carrier may have, but never said so, fails too: nobody knows of it for certain."""
         now, owner = self._desk.host.now(), self._desk.settling.owner
-        query = select(QUEUE.c.account_sid, QUEUE.c.message_sid.label("sid")).where(
-            QUEUE.c.valid_until <= now, QUEUE.c.state == WAITING
-        )
-        found = await self._read(query.limit(BATCH))
-        for account_sid, sids in _by_account(found):
 
-            def unit(connection: Connection, sids: Any = sids) -> list[OutboxRow]:
-                rows: list[OutboxRow] = []
-                for sid in sids:
-                    queued = entering.waiting(connection, sid)
-                    if queued is not None:
-                        message = states.found(connection, queued.account_sid, sid)
-                        unsure = message is not None and message.status == Status.SENDING
-                        code = UNKNOWN_ERROR if unsure else EXPIRED
-                        rows += entering.fail(connection, queued, code, now, owner=owner)
-                return rows
+        def fail(account_sid: str, sids: Sequence[str], connection: Connection) -> list[OutboxRow]:
+            rows: list[OutboxRow] = []
+            for sid in sids:
+                queued = entering.waiting(connection, sid)
+                if queued is not None:
+                    message = states.found(connection, account_sid, sid)
+                    unsure = message is not None and message.status == Status.SENDING
+                    code = UNKNOWN_ERROR if unsure else EXPIRED
+                    rows += entering.fail(connection, queued, code, now, owner=owner)
+            return rows
 
-            await self._store(unit, account_sid)
-        if found:
-            self._poke()  # they may have held back others of their pair
+        await self._all(_EXPIRED, now, fail)  # they may have held back others of their pair
+
+    async def _all(
+        self,
+        query: Select[Any],
+        now: float,
+        work: Work,
+    ) -> None:
+        """Does that with all messages that the query finds, page by page: one that stays as it is hides no other."""
+        at, sid, found = 0.0, "", True
+        while found:
+            rows = await self._read(query, now=now, at=at, sid=sid)
+            for account_sid, sids in _by_account(rows):
+                await self._store(partial(work, account_sid, sids), account_sid)
+            if rows:
+                at, sid = rows[-1].at, rows[-1].sid
+                self._poke()
+            found = len(rows) == BATCH
 
     async def measure(self) -> None:
         now, taken = self._desk.host.now(), dict(self._desk.taken)
@@ -124,10 +158,10 @@ class Rounds:
             log.warning("hand-offs without an end are tried again", messages=count)
             self._poke()
 
-    async def _read(self, query: Select[Any]) -> Sequence[Any]:
+    async def _read(self, query: Select[Any], **values: Any) -> Sequence[Any]:
         def read() -> Sequence[Any]:
             with self._desk.database.read() as connection:
-                return connection.execute(query).all()
+                return connection.execute(query, values).all()
 
         return await asyncio.to_thread(read)
 

@@ -20,10 +20,11 @@ from callrouter.calls.store import OutboxRow
 from callrouter.messages.host import Host
 from callrouter.messages.queue import entering, health
 from callrouter.messages.queue.claims import QUEUE, SUSPENDED, Claim, Claimed, claim, freed
-from callrouter.messages.queue.settling import Settling
+from callrouter.messages.queue.settling import HandOff, Settling
 from callrouter.messages.transport import NotNow, Refused, Taken, Transport, Unavailable
 from foundation.db import Database, DatabaseOverloaded
 from foundation.failpoints import failpoint
+from foundation.landing import landed
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,10 @@ SEND_SECONDS = 30.0
 """The longest that a hand-off may last; well within the lease."""
 TRIES = 8
 """Of a message on which our own code fails each time (F43)."""
+STOP_SECONDS = 8.0
+"""For hand-overs under way, when this process stops; within the time that a supervisor gives it."""
+LONGEST_WAIT = 1.0
+"""Seconds between two looks at a carrier that is to get nothing for a while."""
 SHORTEST_RETRY, LONGEST_RETRY = 0.5, 60.0
 UNKNOWN_ERROR = 30008
 
@@ -53,8 +58,9 @@ class Sender:
 
     def __init__(self, carrier: str, transport: Transport, desk: Desk) -> None:
         self._carrier, self._transport, self._desk = carrier, transport, desk
-        self._woken = asyncio.Event()
+        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self._troubled = False
+        self._crashes = Counter[str]()
         self._under_way: set[asyncio.Task[None]] = set()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -63,7 +69,15 @@ class Sender:
         self._woken.set()
 
     async def stop(self) -> None:
-        """What is under way is given up, and free for any process after that."""
+        """Nothing new is given out; what is under way may end for STOP_SECONDS, so that nothing is in doubt after an
+        orderly stop. The rest is given up, and free for any process."""
+        self._stopping.set()
+        self._woken.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.wait([self._task])  # a claim that is being made may still give out some
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
         tasks = [self._task, *self._under_way]
         for task in tasks:
             task.cancel()
@@ -75,7 +89,7 @@ class Sender:
     # -- inside
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 again_at = await self._give_out()
             except (DBAPIError, DatabaseOverloaded) as error:
@@ -105,64 +119,80 @@ class Sender:
         )
 
     async def _wait(self, again_at: float | None) -> None:
-        """Until there is something to do, and not before `again_at`, which is the carrier's pause."""
+        """Until there is something to do, and not before `again_at`, which is the carrier's pause; but not so long that
+        a pause that the operator made shorter is not seen."""
         if again_at is None:
             await self._woken.wait()  # the poll of `senders` bounds it
         else:
-            await asyncio.sleep(max(0.0, again_at - self._desk.host.now()))
+            await self._pass(min(LONGEST_WAIT, again_at - self._desk.host.now()))
         self._woken.clear()
+
+    async def _pass(self, seconds: float) -> None:
+        """Lets so many seconds pass, or less when this process stops."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
 
     async def _deliver(self, claimed: Claimed) -> None:
         """Hands one message over and settles it, whatever happens."""
-        await asyncio.sleep(max(0.0, claimed.leave_at - self._desk.host.now()))
+        await self._pass(claimed.leave_at - self._desk.host.now())
+        if self._stopping.is_set():
+            await self._persist(self._back(claimed, 0.0, maybe_taken=False), claimed)
+            return
         unit, worked = await self._hand_over(claimed)
-        rows = await self._desk.host.persist(unit, claimed.account_sid)
+        rows = await (self._taken(unit) if isinstance(unit, HandOff) else self._persist(unit, claimed))
         failpoint("OM8")
         self._desk.host.carry_out(rows)
         if worked is not None:
             await self._note(worked)
 
-    async def _hand_over(self, claimed: Claimed) -> tuple[Unit, bool | None]:
+    async def _hand_over(self, claimed: Claimed) -> tuple[Unit | HandOff, bool | None]:
         """How it is to be settled, and whether the carrier works; None says nothing about that."""
-        settling, now = self._desk.settling, self._desk.host.now
+        now = self._desk.host.now
         retry = min(LONGEST_RETRY, SHORTEST_RETRY * 2.0 ** min(16, claimed.tries - 1))
         try:
             taken = await self._sent(claimed)
         except NotNow as pause:
             await self._pause(pause.seconds)
-            back = partial(settling.put_back, claimed=claimed, due_at=now(), now=now(), maybe_taken=False)
-            return back, True
+            return self._back(claimed, 0.0, maybe_taken=False), True
         except Unavailable as fault:
             log.warning("not handed over", sid=claimed.sid, carrier=self._carrier, reason=str(fault))
-            back = partial(
-                settling.put_back,
-                claimed=claimed,
-                due_at=now() + retry,
-                now=now(),
-                maybe_taken=fault.maybe_taken,
-            )
-            return back, False
+            return self._back(claimed, retry, maybe_taken=fault.maybe_taken), False
         except Refused as refusal:
             log.info("refused", sid=claimed.sid, carrier=self._carrier, reason=str(refusal))
-            refused = partial(
-                settling.refused,
-                claimed=claimed,
-                code=refusal.code,
-                now=now(),
-                elsewhere=refusal.elsewhere,
-            )
-            return refused, True
+            return self._refused(claimed, refusal.code, elsewhere=refusal.elsewhere), True
         except Exception:
             log.exception("a transport failed", sid=claimed.sid, carrier=self._carrier)
-            if claimed.tries >= TRIES:
-                return partial(
-                    settling.refused, claimed=claimed, code=UNKNOWN_ERROR, now=now(), elsewhere=False
-                ), None
-            return partial(
-                settling.put_back, claimed=claimed, due_at=now() + retry, now=now(), maybe_taken=True
-            ), None
+            self._crashes[claimed.sid] += 1
+            if self._crashes[claimed.sid] < TRIES:
+                return self._back(claimed, retry, maybe_taken=True), None
+            del self._crashes[claimed.sid]
+            return self._refused(claimed, UNKNOWN_ERROR, elsewhere=False), None
         self._desk.taken[self._carrier] += 1
-        return partial(settling.taken, claimed=claimed, status=taken.status, now=now()), True
+        self._crashes.pop(claimed.sid, None)
+        return HandOff(claimed=claimed, status=taken.status, at=now()), True
+
+    def _back(self, claimed: Claimed, seconds: float, *, maybe_taken: bool) -> Unit:
+        now = self._desk.host.now()
+        put_back = self._desk.settling.put_back
+        return partial(put_back, claimed=claimed, due_at=now + seconds, now=now, maybe_taken=maybe_taken)
+
+    def _refused(self, claimed: Claimed, code: int, *, elsewhere: bool) -> Unit:
+        now, refused = self._desk.host.now(), self._desk.settling.refused
+        return partial(refused, claimed=claimed, code=code, now=now, elsewhere=elsewhere)
+
+    async def _taken(self, hand_off: HandOff) -> list[OutboxRow]:
+        """Stored together with others of this moment; when the database does not work, as long as it takes."""
+        desk, account_sid = self._desk, hand_off.claimed.account_sid
+        try:
+            return await landed(desk.database.gather(desk.settling.taken, hand_off, account_sid))
+        except (DBAPIError, DatabaseOverloaded):
+            return await self._persist(lambda c: desk.settling.taken(c, [hand_off])[0], hand_off.claimed)
+
+    async def _persist(self, unit: Unit, claimed: Claimed) -> list[OutboxRow]:
+        rows: list[OutboxRow] = await self._desk.host.persist(unit, claimed.account_sid)
+        return rows
 
     async def _sent(self, claimed: Claimed) -> Taken:
         try:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, literal, select, union_all
 from sqlalchemy.exc import DBAPIError
 
 from callrouter.messages.queue.claims import QUEUE, WAITING
@@ -19,6 +20,16 @@ POLL_SECONDS = 0.5
 """How soon what other processes queue is seen, and what waits for another try."""
 SHORTEST_ROUND = 0.005
 """Seconds between two looks at the queues, however many ask for one."""
+
+
+def _has(carrier: Any) -> Any:
+    return exists().where(QUEUE.c.carrier == carrier, QUEUE.c.state == WAITING)
+
+
+_WAITING = union_all(
+    select(Carrier.name).where(Carrier.status == "active", Carrier.messages, _has(Carrier.name)),
+    select(literal(PRESENCE)).where(_has(PRESENCE)),
+)
 
 
 class Senders:
@@ -69,11 +80,4 @@ class Senders:
 
 def waiting(connection: Connection) -> list[str]:
     """Carriers in whose queue a message waits; those that take none any more are left out."""
-    takes = select(Carrier.name).where(Carrier.status == "active", Carrier.messages)
-    carriers = [PRESENCE, *connection.execute(takes).scalars()]
-
-    def has(carrier: str) -> bool:
-        query = select(QUEUE.c.position).where(QUEUE.c.carrier == carrier, QUEUE.c.state == WAITING)
-        return connection.execute(query.limit(1)).first() is not None
-
-    return [carrier for carrier in carriers if has(carrier)]
+    return list(connection.execute(_WAITING).scalars())

@@ -9,8 +9,10 @@ from typing import Any
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from sqlalchemy import Connection, bindparam, select
 
+from callrouter.messages.once import once
 from callrouter.messages.queue.breaker import Breaker, State
 from callrouter.messages.routing import evidence
+from callrouter.messages.routing.operator import wishes
 from callrouter.messages.routing.routes import ALL, RouteState
 from callrouter.messages.routing.score import MEASURED, Candidate, Ranked, draw, expected_wait, rank
 from callrouter.models import Carrier, CarrierHealth, MessageRoute, QueuedMessage
@@ -54,14 +56,15 @@ _CARRIERS = (
     .join_from(Carrier, CarrierHealth, CarrierHealth.carrier == Carrier.name, isouter=True)
     .order_by(Carrier.name)
 )
-_ROUTES = (
-    select(MessageRoute.__table__)
-    .where(
-        MessageRoute.prefix.in_(bindparam("prefixes", expanding=True)),
-        MessageRoute.kind == bindparam("kind"),
-    )
-    .order_by(MessageRoute.prefix)
+LENGTHS = range(1, 17)
+"""Of prefixes."""
+FEW = 200
+"""Routes that are read once for all messages of a commit; of more, each message reads its own."""
+_OF_KIND = (
+    select(MessageRoute.__table__).where(MessageRoute.kind == bindparam("kind")).order_by(MessageRoute.prefix)
 )
+_FEW = _OF_KIND.limit(FEW + 1)
+_ROUTES = _OF_KIND.where(MessageRoute.prefix.in_([bindparam(f"of_{length}") for length in LENGTHS]))
 _OLDEST = (
     select(QueuedMessage.enqueued_at)
     .where(QueuedMessage.carrier == bindparam("carrier"))
@@ -101,10 +104,58 @@ def choose(
     carrier (`preferred`) takes it, else all active carriers that take messages compete. `avoid`: those that had
     their chance; then nothing is explored, and neither when the customer forbids it (MR-7).
     """
-    carriers = connection.execute(_CARRIERS).all()
-    prefixes = [to[:length] for length in range(1, min(len(to), 16) + 1)]
-    routes = connection.execute(_ROUTES, {"prefixes": prefixes, "kind": kind}).all()
+    routes = _routes(connection, to, kind)
     prefix = max([_country(to), *(route.prefix for route in routes)], key=len)
+
+    def find() -> _Ranking:
+        return _ranking(
+            connection,
+            account_sid,
+            routes,
+            prefix,
+            kind,
+            now,
+            avoid=avoid,
+            preferred=preferred,
+            explore=explore,
+        )
+
+    key = ("ranking", account_sid, prefix, kind, tuple(avoid), preferred, explore)
+    ranking = once(connection, key, find)
+    chosen = draw(ranking.ranked, random) if ranking.ranked else None
+    reason = ranking.reason or Reason.NONE
+    if chosen and not ranking.reason:
+        reason = Reason.BEST if chosen.leading else Reason.EXPLORED
+    return Decision(
+        carrier=chosen.candidate.carrier if chosen else "",
+        prefix=prefix,
+        reason=reason,
+        considered=ranking.considered,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ranking:
+    """The same for all messages of an account to one destination. `reason`: why only these compete, or empty."""
+
+    ranked: Sequence[Ranked]
+    reason: str
+    considered: Sequence[Mapping[str, Any]]
+
+
+def _ranking(
+    connection: Connection,
+    account_sid: str,
+    routes: Sequence[Any],
+    prefix: str,
+    kind: str,
+    now: float,
+    *,
+    avoid: Collection[str],
+    preferred: str,
+    explore: bool,
+) -> _Ranking:
+    carriers = once(connection, "carriers", lambda: connection.execute(_CARRIERS).all())
     ways = [_way(carrier, routes, avoid) for carrier in carriers]
     open_ = [way for way in ways if not way.out]
     reason = ""
@@ -115,18 +166,20 @@ def choose(
     elif len(open_) == 1:
         reason = Reason.ONLY
     facts = _facts(connection, account_sid, open_, prefix, kind, now)
-    ranked = rank([facts[way.carrier.name] for way in open_], explore=explore and not (reason or avoid))
-    chosen = draw(ranked, random) if ranked else None
-    if chosen and not reason:
-        reason = Reason.BEST if chosen.leading else Reason.EXPLORED
+    explore = explore and wishes.explored > 0 and not (reason or avoid)
+    ranked = rank([facts[way.carrier.name] for way in open_], explore=explore, least=wishes.explored)
     considered = [_shown(one, prefix, kind) for one in ranked]
     considered += [_left_out(way, prefix, kind) for way in ways if way not in open_]
-    return Decision(
-        carrier=chosen.candidate.carrier if chosen else "",
-        prefix=prefix,
-        reason=reason or Reason.NONE,
-        considered=tuple(considered),
-    )
+    return _Ranking(ranked=ranked, reason=reason, considered=tuple(considered))
+
+
+def _routes(connection: Connection, to: str, kind: str) -> Sequence[Any]:
+    """Those whose prefix fits the number, shortest first."""
+    few = once(connection, ("routes", kind), lambda: connection.execute(_FEW, {"kind": kind}).all())
+    if len(few) <= FEW:
+        return [route for route in few if to.startswith(route.prefix)]
+    prefixes = {f"of_{length}": to[:length] for length in LENGTHS}
+    return connection.execute(_ROUTES, {"kind": kind, **prefixes}).all()
 
 
 def _country(to: str) -> str:

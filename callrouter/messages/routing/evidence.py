@@ -6,18 +6,20 @@ known, so that what gets lost in silence weighs as much as what is reported at o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from callrouter.messages.once import once
 from callrouter.messages.routing.fate import Outcome, fate
+from callrouter.messages.routing.operator import wishes
 from callrouter.messages.routing.score import Count, Evidence, weigh
 from callrouter.messages.transport import PRESENCE
-from callrouter.models import Account, Message, MessageDecision, RouteCount
+from callrouter.models import Account, MessageDecision, RouteCount
+from foundation.db import later
 
-REPORT_SECONDS = 600.0
-"""So long after its hand-off a message that nobody reported counts as lost (MR-4)."""
 PERIOD = 15
 FOLDED = 900
 """Length of periods that are themselves older than that; `rounds` folds the short ones into them."""
@@ -84,21 +86,24 @@ class Route:
     account_sid: str
 
 
-def handed_off(connection: Connection, message: Any, queued: Any, now: float) -> None:
-    """Counts a message as sent and starts its timer: once, in the commit that stores the hand-off (OM8).
+def handed_off(
+    connection: Connection, before: Any, changes: Mapping[str, Any], queued: Any, now: float
+) -> dict[str, Any]:
+    """Counts a message as sent and starts its timer: once, in the commit that stores the hand-off (OM8). What is to be
+    written besides `changes` to its row, which is `before` so far; `queued` is the row that it leaves the queue by.
 
-    `message` and `queued` are its rows, of `message_queue` the one that it leaves by. This is no delivery report,
-    whatever the carrier answered (MR-3). A client's counts nowhere.
+    This is no delivery report, whatever the carrier answered (MR-3). A client's counts nowhere.
     """
     if queued.carrier == PRESENCE:
-        return
+        return {}
     route = Route(
         carrier=queued.carrier, prefix=queued.prefix, kind=queued.kind, account_sid=queued.account_sid
     )
     add(connection, route, now, {"sent": 1})
-    if fate(message).outcome in (None, Outcome.UNREPORTED):
-        mine = (Message.account_sid == message.account_sid, Message.sid == message.sid)
-        connection.execute(update(Message).where(*mine).values(due_at=now + REPORT_SECONDS))
+    after = SimpleNamespace(**{**before._mapping, **changes})
+    if fate(after).outcome in (None, Outcome.UNREPORTED):
+        return {"due_at": now + wishes.report_seconds}
+    return {}
 
 
 def changed(connection: Connection, before: Any, after: Any, now: float) -> None:
@@ -119,7 +124,7 @@ def changed(connection: Connection, before: Any, after: Any, now: float) -> None
     route = route_of(connection, after) if deltas else None
     if route is not None:
         since = before.reported_at if was else None
-        known_at = min(now if since is None else since, after.date_sent + REPORT_SECONDS)
+        known_at = min(now if since is None else since, after.date_sent + wishes.report_seconds)
         add(connection, route, known_at, deltas, now=now)
 
 
@@ -145,7 +150,7 @@ def add(
     if now is not None and now - at > FOLDED and not _stands(connection, this):
         this["period"] = int(at // FOLDED * FOLDED)
     row = {**this, **dict.fromkeys(MEASURES, 0), **deltas}
-    connection.execute(_UPSERT[connection.dialect.name], row)
+    later(connection, _UPSERT[connection.dialect.name], [row])
 
 
 def _stands(connection: Connection, period: Mapping[str, Any]) -> bool:
@@ -181,7 +186,11 @@ def read(
     connection: Connection, carriers: Sequence[str], prefix: str, kind: str, account_sid: str, now: float
 ) -> dict[str, Evidence]:
     """What routes to that prefix have shown, as it counts for that account."""
-    own = connection.execute(_OWNER, {"account_sid": account_sid}).scalar() or account_sid
+    own = once(
+        connection,
+        ("owner", account_sid),
+        lambda: connection.execute(_OWNER, {"account_sid": account_sid}).scalar() or account_sid,
+    )
     sheet = _sheet(connection, tuple(sorted(carriers)), prefix, kind, now)
     if own not in sheet.weighed:
         sheet.weighed[own] = {name: weigh(counts, own) for name, counts in sheet.counts.items()}

@@ -14,6 +14,7 @@ from callrouter.calls.store import OutboxRow
 from callrouter.messages import states
 from callrouter.messages.routing import evidence
 from callrouter.messages.routing.fate import Feedback, Outcome, fate
+from callrouter.messages.routing.operator import wishes
 from callrouter.messages.status import Status, may_move
 from callrouter.models import Message, MessageDecision, QueuedMessage, TimelineEntry
 from foundation.webserver.errors import ApiError
@@ -63,15 +64,17 @@ def apply(
         return Status(row.status), []
     changes: dict[str, Any] = {"carrier": carrier, "carrier_message_id": row.sid, "due_at": row.due_at}
     if row.date_sent is None:  # the report is here before the answer to the hand-off (OM9)
-        changes |= {"date_sent": now, "due_at": now + evidence.REPORT_SECONDS}
+        changes |= {"date_sent": now, "due_at": now + wishes.report_seconds}
     if row.feedback is None or to not in ARRIVED:
         changes |= {"reported_at": now if row.reported_at is None else row.reported_at, "due_at": None}
     code = None if to in ARRIVED else error_code if error_code in ERRORS else UNKNOWN_ERROR
-    rows = states.move(connection, row.account_sid, row.sid, to, now, owner=owner, error_code=code, **changes)
+    values, rows = states.moved(row, to, now, owner=owner, error_code=code, **changes)
+    states.change(connection, (row, values))
+    states.tell(connection, rows)
     if queued is not None:
         _leave_queue(connection, queued)
     evidence.changed(connection, row, _with(row, **changes, status=to), now)
-    return to, rows or []
+    return to, rows
 
 
 def feedback(connection: Connection, account_sid: str, sid: str, outcome: str, now: float) -> Any:

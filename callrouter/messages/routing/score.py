@@ -86,12 +86,12 @@ class Ranked:
     leading: bool
 
 
-def rank(candidates: Sequence[Candidate], *, explore: bool = True) -> list[Ranked]:
-    """All of them, best first; their shares add up to 1."""
+def rank(candidates: Sequence[Candidate], *, explore: bool = True, least: float = EXPLORED) -> list[Ranked]:
+    """All of them, best first; their shares add up to 1. `least` is explored, or more when the best is not good."""
     leading = _leading([one for one in candidates if not one.probing] or candidates)
     others = [one for one in candidates if one not in leading and one.wait <= PATIENCE and explore]
     loss = 1 - max((one.evidence.rate for one in leading), default=1.0)
-    explored = max(EXPLORED, EXPLORED_OF_LOSS * loss) if others else 0.0
+    explored = max(least, EXPLORED_OF_LOSS * loss) if others else 0.0
     total = sum(one.weight for one in leading)
     doubts = sum(one.weight * one.evidence.doubt for one in others)
 

@@ -4,18 +4,27 @@ from collections.abc import Mapping
 from math import exp
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from callrouter.messages.queue.breaker import Breaker, State
 from callrouter.messages.routing.routes import MARK, RouteState
 from callrouter.messages.routing.score import MEASURED
+from callrouter.messages.status import Status
 from callrouter.messages.transport import PRESENCE
-from callrouter.models import Carrier, CarrierHealth, MessageRoute, QueuedMessage, RouteCount
+from callrouter.models import Carrier, CarrierHealth, Message, MessageRoute, QueuedMessage, RouteCount
 
 MEASURES = ("sent", "delivered", "undelivered", "unreported", "conversion", "latency")
 CONVERSION_SECONDS = 3600.0
 """The conversion of a queue is that of the last hour."""
 LEASED = "leased"
+_DOUBTFUL = (
+    select(QueuedMessage.carrier, func.count())
+    .join(Message, Message.sid == QueuedMessage.message_sid)
+    .where(QueuedMessage.attempts > 0, QueuedMessage.state != LEASED)
+    .where(or_(Message.status == Status.SENDING, Message.possible_duplicate))
+    .group_by(QueuedMessage.carrier)
+)
+"""Messages in a queue that its carrier may have already, because no answer was heard (PQ-4)."""
 
 
 def routes(connection: Connection) -> list[dict[str, Any]]:
@@ -64,6 +73,7 @@ def queues(connection: Connection, now: float, *, by_account: bool = False) -> l
         return [_depth(row, now, account_sid=row.account_sid) for row in rows]
     depths = {row.carrier: _depth(row, now) for row in rows}
     health = {row.carrier: row for row in connection.execute(select(CarrierHealth.__table__))}
+    doubtful = dict(connection.execute(_DOUBTFUL).tuples().all())
     takers = connection.execute(select(Carrier.name).where(Carrier.messages)).scalars()
     conversions = _conversions(connection, now)
     return [
@@ -71,6 +81,7 @@ def queues(connection: Connection, now: float, *, by_account: bool = False) -> l
             **depths.get(name, {"carrier": name, "depth": 0, "segments": 0, "leased": 0, "oldest": None}),
             **_speed(health.get(name), now),
             "conversion": conversions.get(name),
+            "doubtful": doubtful.get(name, 0),
         }
         for name in sorted({*takers, *depths, PRESENCE})
     ]

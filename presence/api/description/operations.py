@@ -349,6 +349,13 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             body="MessageForClient",
             answers={200: "PlacedMessage"},
         ),
+        _op(
+            "DELETE",
+            f"{A}/ClientMessages/{{message_sid}}",
+            "Takes a message back: no device gets it any more",
+            S,
+            answers={204: ""},
+        ),
     ),
     "Between presence processes": (
         _op(

@@ -1,0 +1,1 @@
+"""TwiML that is tried from the console: kept by us, and answered by us instead of a customer's server."""
