@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from callrouter.audio.sources import Tone
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.console.access import sign_in_link
 from callrouter.phone.phone import Phone
+from tests.browser.chromium import PATIENCE
 from tests.browser.world import ALICE_HZ, CALLER, CALLER_HZ, World
 from tests.support.origin import reply
 
@@ -45,7 +47,8 @@ async def fill(world: World) -> None:
         broken = world.number()
         path = list(world.documents)[-1]
         world.documents[path] = answer
-        await world.carrier.call(CALLER, broken, source=Tone(hz=CALLER_HZ))
+        turned_away = await world.carrier.call(CALLER, broken, source=Tone(hz=CALLER_HZ))
+        await asyncio.wait_for(turned_away.ended, PATIENCE)
     await world.carrier.text(CALLER, ours, f"Is it open? {HOSTILE}")
     await world.until(lambda: len(world.tenant.rest.messages.list()) == 2, "an answer goes out")
     await world.over()
@@ -67,3 +70,4 @@ async def _talks(phone: Phone, caller: SimulatedCall) -> None:
     while await call.heard(0.3) is None and time.monotonic() < ends:
         pass
     await caller.hangup()
+    await asyncio.wait_for(asyncio.gather(caller.ended, call.ended), PATIENCE)

@@ -66,7 +66,7 @@ async def judged(browser: Browser, world: World, *, operator: bool) -> tuple[dic
     return seen, said
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_page_has_a_grave_fault(play: Play, alices_browser: Browser) -> None:
     """As the operator, who sees every page."""
 

@@ -16,7 +16,8 @@ def test_the_three_lines_for_the_voice_sdk_place_a_call(play: Play) -> None:
     lines = next(block.text for block in blocks(PAGE) if "new Twilio.Device" in block.text)
 
     async def scenario(world: World) -> None:
-        app = world.application("<Dial><Number>+14155550100</Number></Dial>")
+        own = world.number()
+        app = world.application(f'<Dial callerId="{own}"><Number>+14155550100</Number></Dial>')
         token = world.tenant.token("alice", app=app)
         tab = await world.tab("alice")  # a page that has the SDK
         here = lines.replace("localhost:8443", world.deployment.signal)
@@ -26,6 +27,8 @@ def test_the_three_lines_for_the_voice_sdk_place_a_call(play: Play) -> None:
             "open",
         ]
         phone = await asyncio.wait_for(world.carrier.dialled(), PATIENCE)
-        assert phone.to == "+14155550100"
+        assert (phone.from_, phone.to) == (own, "+14155550100")
+        await phone.hangup()
+        await asyncio.wait_for(phone.ended, PATIENCE)
 
     play(scenario)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from callrouter import models
 from callrouter.cli import main
@@ -127,7 +127,10 @@ def test_queues(run: Run, live: World) -> None:
     live.report("a", live.sent("a", to="+447700900001"), "delivered")
     live.report("a", live.sent("a", to="+447700900002"), "undelivered")
     live.now -= 60
-    live.queued("a", to="+447700900003")
+    unsure = live.queued("a", to="+447700900003")
+    given = update(models.QueuedMessage).where(models.QueuedMessage.message_sid == unsure).values(attempts=1)
+    sending = update(models.Message).where(models.Message.sid == unsure).values(status="sending")
+    live.write(lambda c: [c.execute(one) for one in (given, sending)])
     live.queued("a", to="+447700900004", num_segments=3, account=other)
     live.now += 60
     health = {
@@ -143,6 +146,7 @@ def test_queues(run: Run, live: World) -> None:
     a = queues["a"]
     assert (a["depth"], a["segments"], a["leased"], a["conversion"]) == (2, 4, 0, 0.5)
     assert 60 <= a["oldest"] < 120
+    assert (a["doubtful"], queues["b"]["doubtful"]) == (1, 0)
     assert (queues["b"]["breaker"], queues["b"]["depth"], queues["b"]["conversion"]) == ("open", 0, None)
     by_account = {one["account_sid"]: one["segments"] for one in run("queue", "a", "--accounts")}
     assert by_account == {live.account: 1, other: 3}

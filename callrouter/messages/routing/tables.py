@@ -73,7 +73,7 @@ def queues(connection: Connection, now: float, *, by_account: bool = False) -> l
         return [_depth(row, now, account_sid=row.account_sid) for row in rows]
     depths = {row.carrier: _depth(row, now) for row in rows}
     health = {row.carrier: row for row in connection.execute(select(CarrierHealth.__table__))}
-    doubtful = dict(connection.execute(_DOUBTFUL).tuples().all())
+    doubtful = {row[0]: row[1] for row in connection.execute(_DOUBTFUL)}
     takers = connection.execute(select(Carrier.name).where(Carrier.messages)).scalars()
     conversions = _conversions(connection, now)
     return [

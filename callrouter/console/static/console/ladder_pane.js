@@ -29,9 +29,11 @@ function show(ladder) {
   });
   if (lines.length > known.size && wide.matches) at("rows").lastElementChild.scrollIntoView({ block: "nearest" });
   const own = ladder.legs[0];
-  at("facts").replaceChildren(...ladder.legs.flatMap((leg) => [
+  const facts = ladder.legs.flatMap((leg) => [
     `${leg === own ? `${leg.from} → ${leg.to}` : ` · ${leg.to}`} `,
-    el("span", { class: `status ${STATUS[leg.status] ?? "warn"}` }, leg.status)]));
+    el("span", { class: `status ${STATUS[leg.status] ?? "warn"}` }, leg.status)]);
+  const fresh = facts.map((fact) => fact.textContent ?? fact).join("");
+  if (at("facts").textContent !== fresh) at("facts").replaceChildren(...facts);  // it is read aloud, so only when it changes
   at("more").hidden = false;
   at("more").querySelector("a").href = `/console/calls/${encodeURIComponent(ladder.call_sid)}`;
   if (!ladder.live) setTimeout(() => { if (shown === ladder.call_sid || ladder.legs.some((leg) => leg.sid === shown)) stop(); }, 3000);
@@ -41,6 +43,6 @@ function line(row, began) {
   const after = ((Date.parse(row.at) - began) / 1000).toFixed(3);
   return el("li", { "data-key": row.key, class: row.level ?? null },
     el("span", { class: "at" }, after), el("span", { class: "who" }, row.source),
-    el("span", { class: "arrow", "aria-label": "to" }, "→"), el("span", { class: "who" }, row.target),
+    el("span", { class: "arrow" }, "→"), el("span", { class: "who" }, row.target),
     el("span", { class: "what" }, row.summary.replace(PLAYGROUND, "the playground's ")));
 }

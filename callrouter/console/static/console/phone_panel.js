@@ -12,14 +12,14 @@ export function bind(phone, { direct = null, title = document.title } = {}) {
     document.title = rings ? `☎ ${call.peer} is calling` : title;
     $("status").dataset.state = status.state;
     const name = $("identity")?.value;
-    $("status").textContent = status.text === "Registered" && name ? `Registered as ${name}` : status.text;
+    put("status", status.text === "Registered" && name ? `Registered as ${name}` : status.text);
     const shown = $("call").hidden === false;
     $("call").hidden = !call;
     if ($("dial")) $("dial").hidden = Boolean(call);
     $("answer").hidden = $("reject").hidden = !rings;
     $("hangup").hidden = $("mute").hidden = $("talk").hidden = rings;
     $("peer").textContent = call?.peer ?? "";
-    $("phase").textContent = call?.phase ?? "";
+    put("phase", call?.phase ?? "");
     $("mute").ariaPressed = String(Boolean(call?.muted));
     for (const key of $("keys").children) key.disabled = !talks;
     if ($("identity")) {
@@ -71,6 +71,12 @@ export function bind(phone, { direct = null, title = document.title } = {}) {
   };
   $("log").closest("section").querySelector("details").addEventListener("toggle", devices);
   show();
+  for (const button of document.querySelectorAll("#phone-register button, #phone-dial button")) button.disabled = false;
+}
+
+// A text that is read aloud when it changes.
+function put(name, text) {
+  if ($(name).textContent !== text) $(name).textContent = text;
 }
 
 export function note(text) {

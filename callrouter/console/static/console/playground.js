@@ -84,6 +84,7 @@ function fault(message) {
 }
 
 at("play").onclick = play;
+at("play").disabled = false;
 phone.addEventListener("change", () => {
   at("play").textContent = phone.call ? "■ Hang up" : "▶ Play";
   if (phone.call?.sid.startsWith("CA")) follow(phone.call.sid);

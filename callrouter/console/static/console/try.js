@@ -21,6 +21,7 @@ async function ready() {
 }
 
 function act(form, fault, work) {
+  at(form)?.querySelectorAll("button").forEach((button) => { button.disabled = false; });
   at(form)?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = event.submitter ?? at(form).querySelector("button");
@@ -42,17 +43,22 @@ act("incoming", "incoming-fault", async () => {
   follow(caller);
   watching();
   at("caller").hidden = false;
-  at("caller-state").textContent = "The caller hears it ring.";
+  say("The caller hears it ring.");
   let hears = "hears nothing yet";
   watching = poll(`/console/try/incoming/${encodeURIComponent(caller)}.json`, (state) => {
     at("caller-level").value = state.level;
-    if (state.heard_hz && state.level > 0.01) hears = `hears you, at ${Math.round(state.heard_hz)} Hz`;
-    at("caller-state").textContent = state.over ? `The call is over (${state.state.replace("ended: ", "")}).`
-      : state.state === "talking" ? `The caller ${hears}.` : "The caller hears it ring.";
+    if (state.heard_hz && state.level > 0.01) hears = `hears you, at ${10 * Math.round(state.heard_hz / 10)} Hz`;
+    say(state.over ? `The call is over (${state.state.replace("ended: ", "")}).`
+      : state.state === "talking" ? `The caller ${hears}.` : "The caller hears it ring.");
     at("caller-hangup").hidden = state.over;
     if (state.over) watching();
   }, 500);
 });
+
+// It is read aloud, so it changes only when there is something new.
+function say(text) {
+  if (at("caller-state").textContent !== text) at("caller-state").textContent = text;
+}
 
 if (at("caller-hangup")) {
   at("caller-hangup").onclick = () => post(`/console/try/incoming/${encodeURIComponent(caller)}/hang-up`).catch((fault) => note(fault.message));
