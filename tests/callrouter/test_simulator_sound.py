@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import wave
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from hypothesis import strategies as st
 from callrouter.audio.ear import MEMORY, Ear, dominant_hz
 from callrouter.audio.sources import Recording, Silence, Source, Tone, source
 from callrouter.audio.wav import WavError, WavWriter, read_wav
+from callrouter.carriers.simulator.rtp import RtpSession
 from callrouter.voice.media.g711 import Samples, decode, encode
 from callrouter.voice.media.packet import SAMPLES
+from callrouter.voice.sdp import parse
 
 
 def said(source: Source, frames: int = 50) -> Samples:
@@ -140,5 +144,19 @@ def test_an_ear_does_not_wait_for_ever_and_keeps_a_bounded_memory() -> None:
         assert ear._kept <= MEMORY * 8000
         ear.take(said(Tone(hz=700)))
         assert ear.latest(1) == pytest.approx(700, abs=2)
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_is_over_before_its_port_is_open_keeps_none() -> None:
+    async def scenario() -> None:
+        with closing(RtpSession(Silence(), Ear())) as first:
+            await first.open("127.0.0.1")
+            kept = first.offer()
+        await first.open("127.0.0.1")
+        host, port = parse(kept).address, parse(first.offer()).port
+        await asyncio.sleep(0)  # the transport closes its socket in the loop's next turn
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind((host, port))
 
     asyncio.run(scenario())

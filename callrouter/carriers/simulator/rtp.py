@@ -47,11 +47,14 @@ class RtpSession(asyncio.DatagramProtocol):
         self._moment = self._clock
         self._session = secrets.randbits(40)
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = False
 
     async def open(self, host: str) -> None:
         """Takes a free port of `host`, an address of this machine; OSError if it is none."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, (host, 0))
+        if self._closed:  # a call may be over before its port is open
+            self._transport.close()
 
     def offer(self) -> str:
         return self._sdp(None)
@@ -88,6 +91,7 @@ class RtpSession(asyncio.DatagramProtocol):
 
     def close(self) -> None:
         """Idempotent."""
+        self._closed = True
         if self._task:
             self._task.cancel()
         if self._transport:
