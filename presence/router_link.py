@@ -19,8 +19,11 @@ from foundation.webserver.service import ServiceToken
 
 log = structlog.get_logger(__name__)
 
-TOTAL = 5.0  # seconds for an event, all tries together
-PAUSES = (0.1, 0.3, 1.0, 2.0)
+TOTAL = 5.0
+"""Seconds for an event, all tries together."""
+TOTALS = {"accepted": 15.0}
+"""Of those that wait longer: somebody has taken the call, and a router that is started again takes it up."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 THREADS = 16
 WAITING = 500
 ANSWER_LIMIT = 256 * 1024
@@ -83,7 +86,8 @@ class HttpRouterLink:
             raise RouterUnreachable("too many events wait for the router")
         self._waiting += 1
         try:
-            return await self._until_definite(event, time.monotonic() + TOTAL)
+            total = TOTALS.get(str(event.get("type")), TOTAL)
+            return await self._until_definite(event, time.monotonic() + total)
         finally:
             self._waiting -= 1
 
@@ -92,11 +96,8 @@ class HttpRouterLink:
         self._session.close()
 
     async def _until_definite(self, event: Event, deadline: float) -> RouterAnswer:
-        fault = ""
-        for pause in (*PAUSES, 0.0):
-            left = deadline - time.monotonic()
-            if left <= 0.05:
-                break
+        fault, pause = "", FIRST_PAUSE
+        while (left := deadline - time.monotonic()) > 0.05:
             try:
                 async with asyncio.timeout(left):
                     answer = await asyncio.get_running_loop().run_in_executor(
@@ -109,6 +110,7 @@ class HttpRouterLink:
                     return answer
                 fault = f"status {answer.status}"
             await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(LONGEST_PAUSE, 3 * pause)
         log.warning("router unreachable", event_type=event.get("type"), fault=fault)
         raise RouterUnreachable(fault)
 

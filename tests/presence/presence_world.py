@@ -302,12 +302,17 @@ class World:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            assert self.process.wait(SECONDS + 4) == 0
-            self.process = None
+            self.drained()
         elif self._stop is not None and hasattr(self, "_thread"):
             self._stop()
             self._thread.join(SECONDS + 4)
             assert not self._thread.is_alive()
+
+    def drained(self) -> None:
+        """Waits for the end of a process that was told to end."""
+        assert self.process is not None
+        assert self.process.wait(SECONDS + 4) == 0
+        self.process = None
 
     def close(self) -> None:
         self.hang_up_all()

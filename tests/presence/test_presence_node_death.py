@@ -133,7 +133,7 @@ def test_a_node_that_is_stopped_hands_over_at_once(fleet: Fleet) -> None:
     assert app.closed() == 1001
     b.app("alice", token=token)  # while the other node still drains
     assert b.endpoints("alice") == before
-    a.world.stop()
+    a.world.drained()
     until(lambda: nodes(fleet) == 1, "it is adopted", 5.0)
     a.world.spawn()
     assert a.endpoints("alice") == before

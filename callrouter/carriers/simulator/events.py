@@ -9,7 +9,12 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from callrouter.carriers.simulator.call import SimulatedCall
-from callrouter.carriers.simulator.link import CallRefused, RouterLink, RouterUnreachable
+from callrouter.carriers.simulator.link import (
+    ATTEMPTS_OF_EVENTS,
+    CallRefused,
+    RouterLink,
+    RouterUnreachable,
+)
 from callrouter.carriers.simulator.script import Faults
 
 
@@ -48,7 +53,8 @@ class EventSender:
 
     async def _post(self, call: SimulatedCall, event: Mapping[str, Any]) -> None:
         try:
-            await self._link.post(f"/carriers/{self._carrier}/calls/{call.id}/events", event, self.faults)
+            path = f"/carriers/{self._carrier}/calls/{call.id}/events"
+            await self._link.post(path, event, self.faults, ATTEMPTS_OF_EVENTS)
         except (CallRefused, RouterUnreachable) as error:
             self._tell(call, f"the router did not take {event['type']}: {error}")
         else:

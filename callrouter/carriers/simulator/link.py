@@ -16,10 +16,10 @@ import requests
 from callrouter.carriers.simulator.script import Faults
 from foundation.outbound.signature import sign_body
 
-ATTEMPTS = 7
-FIRST_PAUSE = 0.1
-"""Seconds; doubled after each attempt, so that all attempts span about six seconds."""
-LONGEST_PAUSE = 5.0
+ATTEMPTS, ATTEMPTS_OF_EVENTS = 7, 10
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds; doubled after each attempt, so that a call is tried for six seconds, and what happens in one for twenty: a
+router that is started again still wants to know."""
 TIMEOUT = (2.0, 10.0)
 THREADS = 8
 
@@ -58,14 +58,16 @@ class RouterLink:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator")
         self.sent: deque[Sent] = deque(maxlen=200)
 
-    async def post(self, path: str, fields: Mapping[str, Any], faults: Faults | None = None) -> Sent:
+    async def post(
+        self, path: str, fields: Mapping[str, Any], faults: Faults | None = None, attempts: int = ATTEMPTS
+    ) -> Sent:
         """Posts until it is answered 2xx or 4xx. CallRefused for 4xx, RouterUnreachable if nothing helps."""
         body = json.dumps(fields, separators=(",", ":")).encode()
         pause, why = FIRST_PAUSE, ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 await asyncio.sleep(pause)
-                pause *= 2
+                pause = min(LONGEST_PAUSE, 2 * pause)
             try:
                 sent = await self.post_raw(path, body, self._headers(body, faults or Faults()))
             except requests.RequestException as error:
@@ -79,7 +81,7 @@ class RouterLink:
             why = f"answered {sent.status}"
             pause = max(pause, _retry_after(sent.answer))
         raise RouterUnreachable(
-            f"the router does not answer at {self._base} ({why}, {ATTEMPTS} attempts at {path}); does it run?"
+            f"the router does not answer at {self._base} ({why}, {attempts} attempts at {path}); does it run?"
         )
 
     async def post_raw(self, path: str, body: bytes, headers: Mapping[str, str]) -> Sent:
