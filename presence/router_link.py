@@ -1,6 +1,6 @@
 """How the presence server tells the router what clients do: `POST /v1/client-events` (docs/protocols/presence.md).
 
-An event is sent until it is answered 2xx or 4xx, for a few seconds at most; `event_id` makes repeats harmless.
+An event is sent until it is answered 2xx or 4xx, for a bounded time; `event_id` makes repeats harmless.
 """
 
 import asyncio
