@@ -74,6 +74,7 @@ def test_i14_too_many_waiting_events_are_refused(monkeypatch: pytest.MonkeyPatch
 def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenant]:
     """A presence server whose router refuses connections."""
     monkeypatch.setattr(router_link, "TOTAL", 0.5)
+    monkeypatch.setattr(router_link, "TOTALS", {})
     world = World(tmp_path, router_url="http://127.0.0.1:9", signal_origins=("https://app.example",)).start()
     yield world.tenant()
     world.close()
