@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Test processes side by side. More of them than cores pay, since many tests wait; fewer keep real time better.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo contact-centre text-support test check bench docs pictures screenshots clean
@@ -19,7 +21,7 @@ text-support: $(VENV)/.ready-test ## the sample support desk of examples/: phone
 	@$(BIN)/python examples/text_support/run.py
 
 test: $(VENV)/.ready-test ## the tests; what needs a browser or PostgreSQL is skipped where that is missing
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-test ## style, types and import rules
 	@$(BIN)/ruff format --check .
