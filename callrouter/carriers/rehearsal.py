@@ -37,6 +37,8 @@ LONGEST = 600.0
 PAUSE = 100
 """Frames of silence, two seconds, before a voice begins again."""
 TONE_HZ = 600
+HEARD = 1.0
+"""Seconds of sound that tell what the caller hears (`SimulatedCall.report`)."""
 LOUD = 3000.0
 """Root mean square of a loud voice."""
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from callrouter.api.addresses import phone
 from callrouter.api.call_create import placement
-from callrouter.carriers.rehearsal import Rehearsal, RehearsalFailed, sound
+from callrouter.carriers.rehearsal import HEARD, Rehearsal, RehearsalFailed, sound
 from callrouter.carriers.simulator.access import CarrierAccess
 from callrouter.console.access import viewer
 from callrouter.console.context import Console
@@ -76,11 +76,11 @@ def add(blueprint: Blueprint, console: Console) -> None:
 
     @blueprint.get("/try/incoming/<sid>.json")
     def try_caller(sid: str) -> Response:
-        """What the simulated caller hears."""
+        """What the simulated caller hears, and whether by now that comes from somebody who was dialled."""
         state = rehearsal.state(_own(console, sid))
         if state is None:
             raise ApiError(404, 20404, "This call has no simulated caller here.")
-        return jsonify(state)
+        return jsonify(state | {"connected": console.read(lambda connection: _connected(connection, sid))})
 
     @blueprint.post("/try/incoming/<sid>/hang-up")
     def try_hang_up(sid: str) -> Response:
@@ -118,6 +118,12 @@ def _own(console: Console, sid: str) -> str:
     if console.read(lambda connection: connection.execute(select(Call.sid).where(*mine)).first()) is None:
         raise ApiError(404, 20404, "There is no such call in this account.")
     return sid
+
+
+def _connected(connection: Connection, sid: str) -> bool:
+    """Somebody who was dialled talks for so long that no ringing tone is among what the caller heard last."""
+    since = Call.status == "in-progress", Call.start_time < time.time() - HEARD
+    return connection.execute(select(Call.sid).where(Call.parent_call_sid == sid, *since)).first() is not None
 
 
 def _owns(connection: Connection, account_sid: str, number: str) -> bool:

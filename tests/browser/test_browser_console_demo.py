@@ -41,7 +41,8 @@ async def _story(browser: Browser) -> None:
         await site.shows("#caller-state >> text=/hears you/")
         await site.click("#phone-hangup")
         await site.shows("#ladder-facts >> text='completed' >> nth=0")
-        assert "connected" in await site.texts("#ladder-rows .what")
+        told = await site.texts("#ladder-rows .what")
+        assert "connected" in told, "; ".join(told)
         assert await site.complaints() == []
         await site.close()
     finally:

@@ -47,7 +47,7 @@ def _number(world: ConsoleWorld, account_sid: str, number: str, name: str = "") 
     )
 
 
-def _call(world: ConsoleWorld, account_sid: str) -> str:
+def _call(world: ConsoleWorld, account_sid: str, **facts: object) -> str:
     sid = new_sid(CALL)
     row = {
         column.name: "" if isinstance(column.type.python_type(), str) else 0
@@ -55,6 +55,7 @@ def _call(world: ConsoleWorld, account_sid: str) -> str:
         if not column.nullable
     }
     row |= {"account_sid": account_sid, "sid": sid, "status": "in-progress", "date_created": time.time()}
+    row |= facts
     world.write(lambda c: c.execute(insert(models.Call.__table__).values(row)))
     return sid
 
@@ -281,7 +282,12 @@ def test_what_a_caller_hears_is_its_accounts_business(development: tuple[Console
     account, other = world.account(), world.account("Other")
     sid = _call(world, account[0])
     rehearsal.state.return_value = {"state": "ringing"}
-    assert world.owner(account).json(f"/console/try/incoming/{sid}.json") == {"state": "ringing"}
+    answer = world.owner(account).json(f"/console/try/incoming/{sid}.json")
+    assert answer == {"state": "ringing", "connected": False}
+    for since, connected in ((None, False), (time.time() + 60, False), (time.time() - 60, True)):
+        _call(world, account[0], parent_call_sid=sid, start_time=since)
+        answer = world.owner(account).json(f"/console/try/incoming/{sid}.json")
+        assert answer["connected"] == connected, since
     assert world.owner(account).json(f"/console/ladder/{sid}.json")["call_sid"] == sid
     stranger = world.owner(other)
     stranger.json(f"/console/try/incoming/{sid}.json", 404)

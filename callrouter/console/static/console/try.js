@@ -44,12 +44,12 @@ act("incoming", "incoming-fault", async () => {
   watching();
   at("caller").hidden = false;
   say("The caller hears it ring.");
-  let hears = "hears nothing yet";
+  let hears = "hears nothing of you yet";
   watching = poll(`/console/try/incoming/${encodeURIComponent(caller)}.json`, (state) => {
     at("caller-level").value = state.level;
-    if (state.heard_hz && state.level > 0.01) hears = `hears you, at ${10 * Math.round(state.heard_hz / 10)} Hz`;
+    if (state.connected && state.heard_hz && state.level > 0.01) hears = `hears you, at ${10 * Math.round(state.heard_hz / 10)} Hz`;
     say(state.over ? `The call is over (${state.state.replace("ended: ", "")}).`
-      : state.state === "talking" ? `The caller ${hears}.` : "The caller hears it ring.");
+      : state.state === "talking" ? `Your app took the call. The caller ${hears}.` : "The caller hears it ring.");
     at("caller-hangup").hidden = state.over;
     if (state.over) watching();
   }, 500);
