@@ -9,6 +9,7 @@ from callrouter.console.blueprint import create_console
 from callrouter.console.softphone import create_old_address
 from callrouter.directory.ice import IceServers
 from callrouter.parts import Parts
+from foundation.webserver.database import handle_database_errors
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import health
 
@@ -19,6 +20,7 @@ def create_app(parts: Parts) -> Flask:
     app.config["MAX_FORM_PARTS"] = 1000
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     handle_errors(app)
+    handle_database_errors(app)
     settings = parts.settings
     ice = IceServers(stun=settings.stun_urls, turn=settings.turn_urls, secret=settings.turn_secret)
     database, keys, front, clock = parts.database, parts.keys, parts.front, parts.clock

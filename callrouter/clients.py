@@ -22,7 +22,7 @@ from foundation.clock import Clock
 from foundation.db import Database
 from foundation.keys import Keys, TokenRefused
 from foundation.webserver.errors import ApiError
-from foundation.webserver.service import demand_service
+from foundation.webserver.peers import demand_service
 
 RING_TOKEN_SECONDS = 700
 """The longest ring is 605 s; a ring token is of no use after it."""

@@ -1,5 +1,6 @@
 """What the router's web application stands on."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from callrouter.calls.steering import SteeringFront
@@ -28,3 +29,5 @@ class Parts:
     checks: dict[str, Check]
     warnings: dict[str, Check] = field(default_factory=dict)
     """what the operator is told and no balancer acts on"""
+    closing: ExitStack = field(default_factory=ExitStack)
+    """what the application opened, to be closed when it has served its last request"""

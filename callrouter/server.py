@@ -193,5 +193,6 @@ async def _run(
         await audio.stop()
         await asyncio.gather(*(pool.close() for pool in pools.values()))
         bridge.close()
+        await asyncio.to_thread(parts.closing.close)
         presence.close()
         media.close()

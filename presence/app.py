@@ -5,8 +5,9 @@ from flask import Flask
 from foundation.clock import Clock, utc_now
 from foundation.keys import Keys
 from foundation.settings import Settings
+from foundation.webserver.database import database_check, handle_database_errors
 from foundation.webserver.errors import handle_errors
-from foundation.webserver.health import database_check, health
+from foundation.webserver.health import health
 from presence.access.callers import Access
 from presence.access.directory import Directory
 from presence.access.limits import RefusalLimit
@@ -65,5 +66,6 @@ def create_app(
         health({"database": database_check(store.database)}, metrics_token=settings.metrics_token)
     )
     handle_errors(app)
+    handle_database_errors(app)
     handle_refusals(app)
     return app

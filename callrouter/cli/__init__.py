@@ -10,6 +10,7 @@ import click
 from callrouter import __version__
 from callrouter.cli.commands import Commands
 from callrouter.cli.deployment import Deployment
+from callrouter.cli.summaries import SUMMARIES
 
 MODULES = {
     "account": "account",
@@ -48,7 +49,12 @@ MODULES = {
 """Every command and the module that has it."""
 
 
-@click.group(cls=Commands, modules=MODULES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    modules=MODULES,
+    summaries=SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="callrouter")
 @click.pass_context
 def main(context: click.Context) -> None:

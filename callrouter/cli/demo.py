@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from callrouter.cli.databases import upgrade_databases
 from callrouter.cli.deployment import Deployment
-from callrouter.cli.run import upgrade_databases
 from callrouter.console.access import sign_in_link
 from callrouter.demo import app, play, stage
 from callrouter.processes import Supervisor

@@ -1,21 +1,24 @@
 """The deployment that a command works on: its settings, its database, its keys, opened when first used."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
-from sqlalchemy import Connection, make_url
 
-from callrouter.directory import accounts
-from callrouter.directory.accounts import Account, Status
-from callrouter.directory.rows import values
 from foundation.clock import utc_now
-from foundation.db import Database, DatabaseUnusable
 from foundation.keys import Keys, load_keys
 from foundation.settings import Settings, load
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from callrouter.directory.accounts import Account
+    from foundation.db import Database
 
 T = TypeVar("T")
 
@@ -23,7 +26,10 @@ WRITE_SECONDS = 30
 
 
 class Deployment:
-    """Made by the command group; `click.pass_obj` hands it to commands."""
+    """Made by the command group; `click.pass_obj` hands it to commands.
+
+    It loads the database library when the database is asked for: some commands, and two of the processes, never do.
+    """
 
     @cached_property
     def settings(self) -> Settings:
@@ -31,6 +37,8 @@ class Deployment:
 
     @cached_property
     def database(self) -> Database:
+        from foundation.db import Database, DatabaseUnusable
+
         url = self.settings.database_url("router")
         if sqlite_is_missing(url):
             raise DatabaseUnusable("there is no database yet; run `callrouter db upgrade`")
@@ -49,6 +57,8 @@ class Deployment:
 
     def write(self, work: Callable[[Connection], T], key: str = "") -> T:
         """Runs a repeatable unit of work and returns after its commit; those of one key run in order."""
+        from foundation.db import DatabaseUnusable
+
         try:
             return self.database.write(work, key=key).result(WRITE_SECONDS)
         except FutureTimeout:
@@ -58,6 +68,10 @@ class Deployment:
 
     def account(self, given: str | None) -> Account:
         """The account that a command is for: the option, else the setting, else the only one that there is."""
+        from callrouter.directory import accounts
+        from callrouter.directory.accounts import Account, Status
+        from callrouter.directory.rows import values
+
         if sid := given or self.settings.cli_account:
             return self.read(lambda c: accounts.fetch(c, sid))
         everyone = self.read(lambda c: values(Account, c, accounts.listed()))
@@ -77,5 +91,7 @@ class Deployment:
 
 def sqlite_is_missing(url: str) -> bool:
     """Whether the URL names a SQLite file that is not there: opening it would make an empty one."""
+    from sqlalchemy import make_url
+
     parsed = make_url(url)
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()

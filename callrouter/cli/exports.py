@@ -117,47 +117,30 @@ def _period(command: F) -> F:
     )(command)
 
 
-@export.command("numbers")
-@_options
-@click.pass_obj
-def numbers_(deployment: Deployment, format: str, output: Path | None, account_sid: str | None) -> None:
-    """The account's numbers, in the columns that `callrouter import numbers` takes."""
-    owner = deployment.account(account_sid).account_sid
-    _write(lines(rows(deployment, NUMBERS, owner), NUMBERS.columns, Format(format)), output)
+def _command(name: str, export_: Export, help: str, *options: Callable[[Any], Any]) -> None:
+    """A command that writes down one table; `help` is what it says of itself."""
+
+    @click.pass_obj
+    def written(
+        deployment: Deployment,
+        format: str,
+        output: Path | None,
+        account_sid: str | None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> None:
+        owner = deployment.account(account_sid).account_sid
+        _write(lines(rows(deployment, export_, owner, since, until), export_.columns, Format(format)), output)
+
+    command: Any = _options(written)
+    for option in options:
+        command = option(command)
+    export.command(name, help=help)(command)
 
 
-@export.command("calls")
-@_period
-@_options
-@click.pass_obj
-def calls_(
-    deployment: Deployment,
-    since: float | None,
-    until: float | None,
-    format: str,
-    output: Path | None,
-    account_sid: str | None,
-) -> None:
-    """The account's calls, oldest first: a row for each leg."""
-    owner = deployment.account(account_sid).account_sid
-    _write(lines(rows(deployment, CALLS, owner, since, until), CALLS.columns, Format(format)), output)
-
-
-@export.command("messages")
-@_period
-@_options
-@click.pass_obj
-def messages_(
-    deployment: Deployment,
-    since: float | None,
-    until: float | None,
-    format: str,
-    output: Path | None,
-    account_sid: str | None,
-) -> None:
-    """The account's messages, oldest first."""
-    owner = deployment.account(account_sid).account_sid
-    _write(lines(rows(deployment, MESSAGES, owner, since, until), MESSAGES.columns, Format(format)), output)
+_command("numbers", NUMBERS, "The account's numbers, in the columns that `callrouter import numbers` takes.")
+_command("calls", CALLS, "The account's calls, oldest first: a row for each leg.", _period)
+_command("messages", MESSAGES, "The account's messages, oldest first.", _period)
 
 
 @export.command("account")

@@ -4,24 +4,12 @@ import asyncio
 from functools import partial
 
 import click
-from sqlalchemy import column, create_engine, select, table
-from sqlalchemy.pool import NullPool
 
 from callrouter import processes
-from callrouter.calls.name_lock import NameTaken
-from callrouter.cli.deployment import sqlite_is_missing
 from foundation import logs
-from foundation.db import DatabaseUnusable
-from foundation.keys import load_keys
-from foundation.settings import Settings
 from foundation.settings import load as load_settings
-from foundation.webserver.serve import AddressTaken, stop_on_signals
-from migrations import runner
 
-DATABASES = {"router": "callrouter", "presence": "presence"}
-"""Each server's name in the settings, and the folder of its migrations."""
-SEALED = {"router": "auth_token_sealed", "presence": "auth_tokens"}
-"""What each keeps sealed of an account."""
+WITH_DATABASE = ("router", "presence")
 
 
 class _Processes(click.Group):
@@ -46,13 +34,15 @@ def run() -> None:
 
 def _run_process(process: str) -> None:
     settings = load_settings()
-    try:
-        if process in DATABASES:
+    with processes.garbage_left():
+        if process in WITH_DATABASE:
+            # The others do without the database library, which is much of the time after which a process serves.
+            from callrouter.cli.databases import refuse_old_database, refuse_wrong_keys
+
             refuse_old_database(settings, process)
             refuse_wrong_keys(settings, process)
-        processes.run(process, settings)
-    except (AddressTaken, DatabaseUnusable, NameTaken) as error:
-        raise click.ClickException(str(error)) from error
+        program = processes.program(process, settings)
+    program()
 
 
 _ANY = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -83,13 +73,12 @@ def _smpp() -> click.Command:
 @click.command()
 def up() -> None:
     """Run everything here: presence server, media service, router and voice node, on SQLite unless set otherwise."""
+    from callrouter.cli.databases import refuse_wrong_keys, upgrade_databases  # as above
+
     settings = load_settings()
     logs.configure(settings, "up")
-    try:
-        upgrade_databases(settings)
-    except runner.NewerTables as error:
-        raise click.ClickException(str(error)) from error
-    for server in DATABASES:
+    upgrade_databases(settings)
+    for server in WITH_DATABASE:
         refuse_wrong_keys(settings, server)
     click.echo(f"callrouter is starting: REST and carriers at {settings.router_base()}", err=True)
     click.echo(f"client apps: {{chunderw: '{settings.signal_name()}'}}; stop with Ctrl-C", err=True)
@@ -97,30 +86,8 @@ def up() -> None:
 
 
 async def _up() -> None:
+    from foundation.webserver.serve import (
+        stop_on_signals,  # with the web server, which `run voice` does without
+    )
+
     await processes.Supervisor().run(stop_on_signals())
-
-
-def upgrade_databases(settings: Settings) -> None:
-    """Brings both databases to this release's tables."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    for server, folder in DATABASES.items():
-        runner.upgrade(settings.database_url(server), folder)  # type: ignore[arg-type]
-
-
-def refuse_old_database(settings: Settings, server: str) -> None:
-    """ClickException when this release can't work with the tables, be they older or newer."""
-    folder = DATABASES[server]
-    if sqlite_is_missing(settings.database_url(server)):
-        raise click.ClickException(f"there is no {server} database yet; run `callrouter db upgrade`")
-    at = runner.current(settings.database_url(server), folder)  # type: ignore[arg-type]
-    if fault := runner.unfit(at, folder):  # type: ignore[arg-type]
-        raise click.ClickException(fault)
-
-
-def refuse_wrong_keys(settings: Settings, server: str) -> None:
-    """KeysUnusable unless the master keys open what is stored: better now than in the middle of a call."""
-    engine = create_engine(settings.database_url(server), poolclass=NullPool)
-    with engine.connect() as connection:
-        sealed = connection.execute(select(column(SEALED[server])).select_from(table("accounts"))).scalar()
-    if sealed is not None:
-        load_keys(settings).open(sealed)

@@ -2,23 +2,26 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import click
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from callrouter import models
 from callrouter.audio.narrator import Narrator
 from callrouter.audio.options import digits_option, sound, sound_options
 from callrouter.audio.sources import Sound, Source
 from callrouter.audio.wav import read_wav
+from callrouter.calls import recovery
 from callrouter.calls.status import Status
-from callrouter.carriers.simulator.call import CallEnded, Cause, SimulatedCall
+from callrouter.carriers.simulator.call import Cause, SimulatedCall
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.link import CallRefused, RouterLink, RouterUnreachable
-from callrouter.carriers.simulator.options import BUSY, INTERRUPTED, REFUSED, UNANSWERED, UNREACHABLE
+from callrouter.carriers.simulator.options import INTERRUPTED, REFUSED, UNREACHABLE
+from callrouter.carriers.simulator.talk import talk
 from callrouter.cli import standin
 from callrouter.cli.deployment import Deployment
 from callrouter.cli.happenings import Happenings
@@ -37,6 +40,8 @@ JUST_NOW = 5.0
 """Seconds: the router wrote down that the call came before we knew that it had."""
 TAKEN_SECONDS = 5.0
 """For which the router may still be writing when the call is over here."""
+AWAY_SECONDS = 20.0
+"""For which no router need hold a lease, which outlives its router by half a minute: one is being started again."""
 KEYS = frozenset("0123456789*#")
 
 carrier_option = click.option(
@@ -93,9 +98,11 @@ def incoming_call(
         call = await carrier.call(caller, to, source=said)
         narrator.say(f"the call is {call.call_sid}", call.call_sid)
         watching = asyncio.create_task(_watch(deployment, call, narrator))
-        talking = asyncio.create_task(_talk(call, digits, give_up_after, hangup_after))
+        talking = asyncio.create_task(talk(call, digits, give_up_after, hangup_after))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([talking, stopping, watching], return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()  # raises when nobody is there any more who could be told of the end
         code = talking.result() if talking.done() else 0 if watching.done() else INTERRUPTED
         await call.hangup()
         with suppress(TimeoutError):
@@ -195,30 +202,22 @@ def _as_carrier(
     raise click.ClickException(f"{taken}; name another carrier by --carrier")
 
 
-async def _talk(call: SimulatedCall, digits: str, give_up_after: float, hangup_after: float) -> int:
-    """The exit code, when the call is over or shall be hung up."""
-    try:
-        async with asyncio.timeout(give_up_after):
-            await call.answered
-    except CallEnded as ended:
-        return BUSY if ended.ending.cause in (Cause.BUSY, Cause.REJECTED) else UNANSWERED
-    except TimeoutError:
-        await call.hangup(Cause.CANCELED)
-        return UNANSWERED
-    if digits:
-        await call.press(digits)
-    await call.over_within(hangup_after)
-    return 0
-
-
 async def _watch(deployment: Deployment, call: SimulatedCall, narrator: Narrator) -> None:
-    """Tells what the router writes down about the call, until it has ended there too."""
-    happenings = Happenings(call.call_sid, deployment.now() - JUST_NOW)
-    over = False
+    """Tells what the router writes down about the call, until it has ended there too. RouterUnreachable: it stopped."""
+    happenings, there, over = Happenings(call.call_sid, deployment.now() - JUST_NOW), time.monotonic(), False
+
+    def look(connection: Connection) -> tuple[bool, list[str], bool]:
+        lease_time = recovery.lease_time(connection, deployment.now())
+        return *happenings.news(connection), recovery.alive(connection, lease_time)
+
     while not over:
-        over, lines = await asyncio.to_thread(deployment.read, happenings.news)
+        over, lines, alive = await asyncio.to_thread(deployment.read, look)
         for line in lines:
             narrator.say(line, call.call_sid)
+        there = time.monotonic() if alive else there
+        if time.monotonic() - there > AWAY_SECONDS:
+            shown = f"`callrouter calls show {call.call_sid}` shows what came of it,"
+            raise RouterUnreachable(f"the router stopped while the call lived; {shown}")
         await asyncio.sleep(0 if over else LOOK_SECONDS)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from flask import Response, g, redirect, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy import Connection
 
 from callrouter import models
@@ -101,9 +101,11 @@ class Access:
         self._secure = settings.router_base().startswith("https:")
         # Browsers keep one jar for all ports of a host: two deployments on a laptop must not sign each other out.
         self._cookie = f"callrouter_{keys.derive('console-cookie')[:8]}"
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._tries = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._tries)
         self._limit = RateLimitItemPerMinute(WRONG_PER_MINUTE)
         self._used: dict[str, float] = {}
+        """nonces of the links that were used at this process, and until when a link could still bear them"""
         self._door = threading.Lock()
 
     def guard(self) -> Response | None:
@@ -138,18 +140,26 @@ class Access:
         return self._console.read(lambda connection: self._viewer(connection, claims))
 
     def enter(self, account_sid: str, secret: str) -> dict[str, Any]:
-        """The claims of a new session for these credentials. 401: wrong. 403: suspended. 429: too many wrong ones."""
+        """The claims of a new session for these credentials. 401: wrong. 403: suspended. 429: too many wrong ones.
+
+        Each try counts as wrong until it has proven right: of many at once no more are looked at than in turn.
+        """
         address = network(request.remote_addr or "")
-        if not self._limiter.test(self._limit, address):
+        if not self._limiter.hit(self._limit, address):
             raise ApiError(429, 20429, TOO_OFTEN, {"Retry-After": "60"})
+        claims = self._proven(account_sid, secret)
+        self._tries.decr(self._limit.key_for(address))
+        return claims
+
+    def _proven(self, account_sid: str, secret: str) -> dict[str, Any]:
         if not account_sid:
             if not _same(secret, self._operator_key):
-                raise self._wrong(address)
+                raise ApiError(401, 20003, TURNED_AWAY)
             return self._claims(OPERATOR, _fingerprint(self._operator_key))
         with self._console.parts.database.read() as connection:
             principal = authenticate(connection, account_sid, secret)
         if principal is None or principal.key is not None:
-            raise self._wrong(address)
+            raise ApiError(401, 20003, TURNED_AWAY)
         if not principal.account.active:
             raise ApiError(403, 20005, INACTIVE)
         return self._claims(account_sid, _fingerprint(principal.account.auth_token_hash))
@@ -241,10 +251,6 @@ class Access:
             csrf=claims["csrf"],
             until=claims["until"],
         )
-
-    def _wrong(self, address: str) -> ApiError:
-        self._limiter.hit(self._limit, address)
-        return ApiError(401, 20003, TURNED_AWAY)
 
 
 def wants_json() -> bool:

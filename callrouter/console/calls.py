@@ -1,11 +1,10 @@
 """Calls: what there are and were, and one of them as a live ladder."""
 
-import hashlib
-import json
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from callrouter.api.call_view import INITIATED, QUEUED, STATUSES
 from callrouter.calls.status import Status
@@ -18,6 +17,7 @@ from callrouter.console.pages import page
 from callrouter.ladders import calls, mermaid
 from callrouter.ladders import text as plain_text
 from callrouter.ladders.calls import CALLS
+from callrouter.ladders.version import version as ladder_version
 from foundation.webserver.errors import ApiError
 
 COLUMNS = CALLS.c
@@ -38,7 +38,7 @@ def add(blueprint: Blueprint, console: Console) -> None:
 
     @blueprint.get("/calls/<sid>/ladder.json")
     def call_ladder(sid: str) -> Response:
-        return ladder_answer(_ladder(sid), "console/call_parts.html")
+        return if_other(console, sid, lambda ladder: drawn(ladder, "console/call_parts.html"))
 
     @blueprint.get("/calls/<sid>/ladder.<kind>")
     def call_export(sid: str, kind: str) -> Response:
@@ -73,18 +73,29 @@ def _wanted() -> list[Any]:
     return wanted
 
 
-def ladder_answer(ladder: dict[str, Any], template: str) -> Response:
-    """What ladder.js draws, without the bodies, which it asks for one by one, and the parts below; once for each state
-    of them."""
-    drawn = {
+def if_other(console: Console, sid: str, shown: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+    """What `shown` makes of a call's ladder, unless the asker has it already: then it is not even read."""
+    seen, known = viewer(), request.args.get("after")
+
+    def read(connection: Connection) -> tuple[str, bool, dict[str, Any] | None]:
+        version, live = ladder_version(connection, seen.account_sid, sid)
+        cursor = f"{version}{seen.operator:d}{seen.active:d}"
+        if cursor == known:
+            return cursor, live, None
+        return cursor, live, calls.fetch(connection, seen.account_sid, sid, operator=seen.operator)
+
+    cursor, live, ladder = console.read(read)
+    return jsonify(cursor=cursor, live=live, **({} if ladder is None else shown(ladder)))
+
+
+def drawn(ladder: dict[str, Any], template: str) -> dict[str, Any]:
+    """What ladder.js draws, without the bodies, which it asks for one by one, and the parts below."""
+    return {
         "rows": [{**row, "detail": _short(row["detail"])} for row in ladder["rows"]],
         "parties": ladder["parties"],
         "left_out": ladder.get("left_out", 0),
         "html": render_template(template, ladder=ladder),
     }
-    cursor = hashlib.blake2b(json.dumps(drawn).encode(), digest_size=12).hexdigest()
-    known = request.args.get("after") == cursor
-    return jsonify(cursor=cursor, live=ladder["live"], **({} if known else drawn))
 
 
 def export(ladder: dict[str, Any], kind: str, sid: str) -> Response:

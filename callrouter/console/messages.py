@@ -1,13 +1,15 @@
 """Messages: what there are and were, and one of them with its steps, routes and media."""
 
+import hashlib
+import json
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, jsonify, request
 from sqlalchemy import Table, select
 
 from callrouter.console import live_lists
 from callrouter.console.access import viewer
-from callrouter.console.calls import export, ladder_answer
+from callrouter.console.calls import drawn, export
 from callrouter.console.context import Console
 from callrouter.console.lists import listed
 from callrouter.console.live_lists import filtered, text
@@ -42,7 +44,13 @@ def add(blueprint: Blueprint, console: Console) -> None:
 
     @blueprint.get("/messages/<sid>/ladder.json")
     def message_ladder(sid: str) -> Response:
-        return ladder_answer(_ladder(sid), "console/message_parts.html")
+        """Once for each state of it; it is short."""
+        ladder = _ladder(sid)
+        shown = drawn(ladder, "console/message_parts.html")
+        cursor = hashlib.blake2b(json.dumps(shown).encode(), digest_size=12).hexdigest()
+        return jsonify(
+            cursor=cursor, live=ladder["live"], **({} if request.args.get("after") == cursor else shown)
+        )
 
     @blueprint.get("/messages/<sid>/ladder.<kind>")
     def message_export(sid: str, kind: str) -> Response:

@@ -13,6 +13,15 @@ from foundation.clock import from_timestamp
 
 LAST = 5
 HOUR = 3600.0
+WELL = {
+    "draining": "this router takes new calls",
+    "database": "it answers",
+    "tables": "they are this release's",
+    "lease": "this router holds it, so its calls are its own",
+    "outbox": "nothing waits too long to be sent",
+    "voice": "a voice node answers",
+}
+"""What it means that a check of `/readyz` holds."""
 
 
 def add(blueprint: Blueprint, console: Console) -> None:
@@ -28,10 +37,14 @@ def add(blueprint: Blueprint, console: Console) -> None:
         checks = console.parts.checks
         mine, now = viewer().account_sid, console.now()
         return {
-            "parts": [{"name": name, "fault": check() or ""} for name, check in checks.items()],
+            "parts": [_checked(name, check()) for name, check in checks.items()],
             "at": now,
             **console.read(lambda connection: _account(connection, mine, now)),
         }
+
+
+def _checked(name: str, fault: str | None) -> dict[str, str]:
+    return {"name": name, "fault": fault or "", "said": fault or WELL.get(name, "")}
 
 
 def _account(connection: Connection, account_sid: str, now: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, render_template, request
 from markupsafe import Markup
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from callrouter import models
@@ -86,9 +86,16 @@ def furnish(blueprint: Blueprint, console: Console, links: tuple[Link, ...]) -> 
             "viewer": seen,
             "csrf": seen.csrf,
             "navigation": navigation,
-            "to_look_at": console.read(lambda connection: _choices(connection, seen)),
+            "to_look_at": to_look_at(seen),
             "here": _current(links),
         }
+
+    def to_look_at(seen: Viewer) -> list[Account]:
+        """Nothing to choose from when the database is away: its fault is told in a page, too."""
+        try:
+            return console.read(lambda connection: _choices(connection, seen))
+        except (OperationalError, DatabaseOverloaded):
+            return []
 
     blueprint.app_template_filter("moment")(moment)
     blueprint.app_template_filter("duration")(duration)
@@ -116,6 +123,11 @@ def furnish(blueprint: Blueprint, console: Console, links: tuple[Link, ...]) -> 
     @blueprint.errorhandler(IntegrityError)
     def conflict(_error: IntegrityError) -> Response:
         return fault(409, 20409, "Something else changed the same thing at the same moment; try again.")
+
+    @blueprint.errorhandler(DataError)
+    def unfit(_error: DataError) -> Response:
+        """PostgreSQL takes no NUL in a text, and no number beyond its column."""
+        return fault(400, 20001, "The request has a character or a number that the database cannot take.")
 
     @blueprint.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

@@ -65,4 +65,6 @@ def _text() -> str:
     if len(text) > documents.LONGEST:
         message = f"The text has {len(text)} characters; at most {documents.LONGEST} are played."
         raise ApiError(413, 20001, message)
+    if "\0" in text:
+        raise ApiError(400, 20001, "The text has a NUL character, which no document may have: remove it.")
     return text

@@ -38,7 +38,8 @@ def add(blueprint: Blueprint, console: Console) -> None:
         except PresenceUnavailable as error:
             raise ApiError(503, 20503, f"The presence server does not answer: {error}.") from error
         except PresenceRefused as refused:
-            raise ApiError(refused.status, refused.code, refused.message) from refused
+            # It refused us, not the viewer: with its own 401 the page would send them to sign in again.
+            raise ApiError(502, refused.code, f"The presence server refused: {refused.message}") from refused
         shown = [_shown(one) for one in found.clients]
         return jsonify(cursor=found.as_of, reset=reset, clients=shown, removed=found.removed)
 

@@ -3,6 +3,7 @@
 import shlex
 import threading
 import time
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,13 +45,14 @@ class Replaying:
         if not self._free.acquire(blocking=False):
             raise ApiError(429, 20429, "Too many requests are being sent again; wait a moment.")
         settings, began = self._console.parts.settings, time.monotonic()
-        fetcher = Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None)
         try:
-            answer = fetcher.fetch(asked)
+            with closing(
+                Fetcher(allow=settings.outbound_allow, ca_bundle=settings.outbound_ca or None)
+            ) as fetcher:
+                answer = fetcher.fetch(asked)
         except OutboundError as error:
             return {"code": error.code, "reason": error.reason, "duration_ms": _since(began)}
         finally:
-            fetcher.close()
             self._free.release()
         return {
             "status": answer.status,

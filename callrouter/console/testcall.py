@@ -1,7 +1,6 @@
 """Test calls: one comes in to a number, or one is placed as by REST; a phone and the ladder are on the same page."""
 
 import html
-import time
 from contextlib import suppress
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,13 +12,13 @@ from callrouter.api.call_create import placement
 from callrouter.carriers.rehearsal import HEARD, Rehearsal, RehearsalFailed, sound
 from callrouter.carriers.simulator.access import CarrierAccess
 from callrouter.console.access import viewer
+from callrouter.console.calls import if_other
 from callrouter.console.context import Console
 from callrouter.console.pages import page
 from callrouter.console.softphone import is_identity, numbers, phone_facts
 from callrouter.directory import carriers, credentials
 from callrouter.directory.carriers import Carrier
 from callrouter.directory.errors import Missing
-from callrouter.ladders import calls
 from callrouter.media.client import MediaUnavailable
 from callrouter.models import Call, PhoneNumber
 from callrouter.scenario.ports import free_port
@@ -41,6 +40,7 @@ ONLY_SIMULATED = (
 
 def add(blueprint: Blueprint, console: Console) -> None:
     rehearsal = Rehearsal(console.parts.settings.router_base())
+    console.parts.closing.callback(rehearsal.close)
 
     @blueprint.get("/try")
     def try_it() -> Response:
@@ -80,7 +80,8 @@ def add(blueprint: Blueprint, console: Console) -> None:
         state = rehearsal.state(_own(console, sid))
         if state is None:
             raise ApiError(404, 20404, "This call has no simulated caller here.")
-        return jsonify(state | {"connected": console.read(lambda connection: _connected(connection, sid))})
+        mine, since = viewer().account_sid, console.now() - HEARD
+        return jsonify(state | {"connected": console.read(lambda c: _connected(c, mine, sid, since))})
 
     @blueprint.post("/try/incoming/<sid>/hang-up")
     def try_hang_up(sid: str) -> Response:
@@ -105,11 +106,8 @@ def add(blueprint: Blueprint, console: Console) -> None:
     @blueprint.get("/ladder/<sid>.json")
     def ladder_json(sid: str) -> Response:
         """The ladder of a call, for what shows it beside a phone."""
-        seen = viewer()
-        found = console.read(
-            lambda connection: calls.fetch(connection, seen.account_sid, sid, operator=seen.operator)
-        )
-        return jsonify({name: found[name] for name in ("call_sid", "live", "legs", "rows", "notifications")})
+        names = ("call_sid", "legs", "rows")
+        return if_other(console, sid, lambda ladder: {name: ladder[name] for name in names})
 
 
 def _own(console: Console, sid: str) -> str:
@@ -120,10 +118,11 @@ def _own(console: Console, sid: str) -> str:
     return sid
 
 
-def _connected(connection: Connection, sid: str) -> bool:
+def _connected(connection: Connection, account_sid: str, sid: str, since: float) -> bool:
     """Somebody who was dialled talks for so long that no ringing tone is among what the caller heard last."""
-    since = Call.status == "in-progress", Call.start_time < time.time() - HEARD
-    return connection.execute(select(Call.sid).where(Call.parent_call_sid == sid, *since)).first() is not None
+    dialled = Call.account_sid == account_sid, Call.parent_call_sid == sid
+    talks = Call.status == "in-progress", Call.start_time < since
+    return connection.execute(select(Call.sid).where(*dialled, *talks)).first() is not None
 
 
 def _owns(connection: Connection, account_sid: str, number: str) -> bool:
@@ -136,10 +135,7 @@ def _simulator(console: Console) -> CarrierAccess:
     settings, keys = console.parts.settings, console.parts.keys
     if not settings.development:
         raise ApiError(403, 20403, ONLY_SIMULATED)
-    try:
-        known = console.read(lambda connection: carriers.fetch(connection, SIMULATOR))
-    except Missing:
-        known = console.write(lambda connection: _create(console, connection, free_port()), SIMULATOR)
+    known = console.write(lambda connection: _ensured(console, connection), SIMULATOR)
     if known.status != carriers.Status.ACTIVE:
         raise ApiError(409, 20409, f"The carrier {SIMULATOR} is disabled: enable it, and try again.")
     return CarrierAccess(
@@ -149,15 +145,19 @@ def _simulator(console: Console) -> CarrierAccess:
     )
 
 
-def _create(console: Console, connection: Connection, port: int) -> Carrier:
-    return carriers.create(
-        connection,
-        name=SIMULATOR,
-        sid=new_sid(CARRIER),
-        control_url=f"http://127.0.0.1:{port}/{SIMULATOR}",
-        secret_sealed=console.parts.keys.seal(credentials.new_secret()),
-        now=time.time(),
-    )
+def _ensured(console: Console, connection: Connection) -> Carrier:
+    """Looked for and made in one unit: of two who try at once, one makes it and the other finds it."""
+    try:
+        return carriers.fetch(connection, SIMULATOR)
+    except Missing:
+        return carriers.create(
+            connection,
+            name=SIMULATOR,
+            sid=new_sid(CARRIER),
+            control_url=f"http://127.0.0.1:{free_port()}/{SIMULATOR}",
+            secret_sealed=console.parts.keys.seal(credentials.new_secret()),
+            now=console.now(),
+        )
 
 
 def _spoken(console: Console, account_sid: str) -> bytes | None:

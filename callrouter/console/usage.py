@@ -23,6 +23,8 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 HOURS, DAYS = 24, 30
 SHADES = 6
 """Colours that base.css has for the parts of a bar; further parts share the last."""
+FAULTS = ("failed", "undelivered")
+"""Statuses that are drawn on top, in the colour of faults, and counted in words."""
 WIDTH, HEIGHT, LEFT, FOOT = 720, 180, 44, 22
 
 
@@ -32,7 +34,7 @@ class Part:
 
     y: float
     height: float
-    shade: int
+    shade: str
     title: str
 
 
@@ -48,11 +50,12 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Bars over time, stacked by name. `ticks`: heights and their numbers."""
+    """Bars over time, stacked by name. `shades`: the class of each name. `ticks`: heights and their numbers."""
 
     title: str
     unit: str
     names: Sequence[str]
+    shades: Sequence[str]
     bars: Sequence[Bar]
     ticks: Sequence[tuple[float, int]]
     width: int = WIDTH
@@ -63,6 +66,12 @@ class Plot:
     @property
     def total(self) -> int:
         return sum(bar.total for bar in self.bars)
+
+    @property
+    def faults(self) -> Sequence[tuple[str, int]]:
+        """How many ended in each status that is a fault."""
+        sums = map(sum, zip(*(bar.counts for bar in self.bars), strict=True))
+        return [(name, many) for name, many in zip(self.names, sums, strict=True) if name in FAULTS]
 
 
 def add(blueprint: Blueprint, console: Console) -> None:
@@ -86,7 +95,8 @@ def add(blueprint: Blueprint, console: Console) -> None:
 
 def plot(title: str, unit: str, labels: Sequence[str], counts: Sequence[dict[str, int]]) -> Plot:
     """A bar for each label, from the oldest on; `counts` by name."""
-    names = sorted({name for one in counts for name in one})
+    names = sorted({name for one in counts for name in one}, key=lambda name: (name in FAULTS, name))
+    shades = [_shade(place, name) for place, name in enumerate(names)]
     most = max((sum(one.values()) for one in counts), default=0)
     step = _step(most)
     top = max(step * ceil(most / step), step)
@@ -94,7 +104,7 @@ def plot(title: str, unit: str, labels: Sequence[str], counts: Sequence[dict[str
     bars = []
     for number, (label, one) in enumerate(zip(labels, counts, strict=True)):
         parts, foot = [], float(HEIGHT - FOOT)
-        for shade, name in enumerate(names):
+        for name, shade in zip(names, shades, strict=True):
             if count := one.get(name, 0):
                 height = tall * count / top
                 foot -= height
@@ -102,7 +112,7 @@ def plot(title: str, unit: str, labels: Sequence[str], counts: Sequence[dict[str
                     Part(
                         y=round(foot, 2),
                         height=round(height, 2),
-                        shade=min(shade, SHADES - 1),
+                        shade=shade,
                         title=f"{label}: {count} {name}",
                     )
                 )
@@ -120,7 +130,11 @@ def plot(title: str, unit: str, labels: Sequence[str], counts: Sequence[dict[str
         (round(HEIGHT - FOOT - tall * value / top, 2), value)
         for value in range(0, top + 1, max(step, top // 4))
     ]
-    return Plot(title=title, unit=unit, names=names, bars=bars, ticks=ticks)
+    return Plot(title=title, unit=unit, names=names, shades=shades, bars=bars, ticks=ticks)
+
+
+def _shade(place: int, name: str) -> str:
+    return "shade-fault" if name in FAULTS else f"shade-{min(place, SHADES - 1)}"
 
 
 def _step(most: int) -> int:

@@ -49,7 +49,7 @@ def fetch(connection: Connection, account_sid: str, sid: str, *, operator: bool 
             for row in connection.execute(decisions.listed(account_sid, top).order_by(DECISIONS.c.at))
         ],
         "notifications": notes,
-        "recordings": _recordings(connection, account_sid, sids),
+        "recordings": recordings(connection, account_sid, sids),
     }
 
 
@@ -157,7 +157,7 @@ def _decided(row: Row[Any], account_sid: str, operator: bool) -> dict[str, Any]:
     }
 
 
-def _recordings(connection: Connection, account_sid: str, sids: Sequence[str]) -> list[dict[str, Any]]:
+def recordings(connection: Connection, account_sid: str, sids: Sequence[str]) -> list[dict[str, Any]]:
     columns = RECORDINGS.c
     mine = (columns.account_sid == account_sid, columns.call_sid.in_(sids))
     names = ("sid", "call_sid", "source", "track", "channels", "status", "duration", "error_code")

@@ -107,6 +107,22 @@ DOCUMENTS: Codes = {
         "Something in this installation failed, not your app.",
         "Look at the log of callrouter at that moment, and run `callrouter doctor`.",
     ),
+    13215: (
+        DOCUMENT,
+        "<Dial> holds an element that it does not take, which was left out; or more than ten, and none was dialled.",
+        "Put only <Number>, <Client>, <Sip>, <Conference>, <Queue>, <Application>, <WhatsApp> or <Sim> into <Dial>; "
+        "names are case-sensitive.",
+    ),
+    13320: (
+        DOCUMENT,
+        "<Gather> holds an element that it does not take: it was left out, and the call went on.",
+        "Put only <Say>, <Play> and <Pause> into <Gather>; what follows the input stands in its action's document.",
+    ),
+    14300: (
+        DOCUMENT,
+        "<Start> holds a noun that it does not take: it was left out, and the call went on.",
+        "Put only <Stream>, <Siprec>, <Transcription> or <Recording> into <Start>; names are case-sensitive.",
+    ),
     15003: (
         APP,
         "Your server did not take a status callback: it answered outside 200 to 299, or not at all.",

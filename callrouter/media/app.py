@@ -24,7 +24,7 @@ from foundation.keys import Keys
 from foundation.sids import ACCOUNT, MEDIA, RECORDING, is_sid
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.health import Check, health
-from foundation.webserver.service import demand_service
+from foundation.webserver.peers import demand_service
 
 AUDIENCE = "media"
 MULAW = ("audio/basic", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/x-ulaw")

@@ -9,8 +9,9 @@ from callrouter.metrics.router import outbox_age
 from callrouter.voice.client import VoiceClient
 from foundation.db import Database
 from foundation.settings import Settings
-from foundation.webserver.health import Check, database_check, remembered
-from migrations import runner
+from foundation.webserver.database import database_check
+from foundation.webserver.health import Check, remembered
+from migrations import revisions
 
 OUTBOX_SECONDS = 60.0
 """An entry that is overdue for longer is stuck: what this router is told may not be carried out either."""
@@ -43,7 +44,7 @@ def checks(database: Database, engine: Engine, voice: VoiceClient, draining: Dra
         return f"an outbox entry is {age:.0f} s overdue; the log says why" if age > OUTBOX_SECONDS else None
 
     def tables() -> str | None:
-        return runner.unfit(runner.current(database.url, "callrouter"), "callrouter") or None
+        return revisions.unfit(revisions.current(database.url, "callrouter"), "callrouter") or None
 
     def lease() -> str | None:
         held = engine.held_until > engine.now()

@@ -4,11 +4,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolExhausted
 from werkzeug.exceptions import HTTPException
-
-from foundation.db import DatabaseOverloaded
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +38,15 @@ def error_body(status: int, code: int, message: str) -> dict[str, Any]:
     }
 
 
+def answer(status: int, code: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    response = jsonify(error_body(status, code, message))
+    response.status_code = status
+    response.headers.update(headers or {})
+    return response
+
+
 def handle_errors(app: Flask) -> None:
     """Every exception of this app becomes such an answer; a bug of ours is logged and says only 500."""
-
-    def answer(status: int, code: int, message: str, headers: dict[str, str] | None = None) -> Response:
-        response = jsonify(error_body(status, code, message))
-        response.status_code = status
-        response.headers.update(headers or {})
-        return response
 
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
@@ -60,15 +57,6 @@ def handle_errors(app: Flask) -> None:
         status = error.code or 500
         return answer(
             status, CODES.get(status, 20500 if status >= 500 else 20001), error.description or error.name
-        )
-
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(PoolExhausted)
-    @app.errorhandler(DatabaseOverloaded)
-    def database(error: Exception) -> Response:
-        log.warning("database unavailable", error=str(error))
-        return answer(
-            503, 20503, "The database is busy; nothing was stored. Try again.", {"Retry-After": "1"}
         )
 
     @app.errorhandler(Exception)

@@ -13,10 +13,8 @@ from types import MappingProxyType
 
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 
-from foundation.db import Database
-from foundation.metrics import begin_request, count_request
+from foundation.webserver.counting import begin_request, count_request
 from foundation.webserver.errors import ApiError
 
 Check = Callable[[], str | None]
@@ -53,20 +51,6 @@ def health(
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     return blueprint
-
-
-def database_check(database: Database) -> Check:
-    """Whether the database answers."""
-
-    def check() -> str | None:
-        try:
-            with database.read() as connection:
-                connection.execute(text("SELECT 1"))
-        except Exception as error:
-            return f"the database cannot be read: {type(error).__name__}"
-        return None
-
-    return check
 
 
 def remembered(check: Check, seconds: float) -> Check:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, MESSAGE, MESSAGE_WITH_MEDIA, is_sid
 from foundation.webserver.errors import ApiError
-from foundation.webserver.service import demand_service
+from foundation.webserver.peers import demand_service
 from presence import fields
 from presence.access.callers import Kind
 from presence.access.refusals import AccessRefused, Refusal

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify
 
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, CALL
-from foundation.webserver.service import demand_service
+from foundation.webserver.peers import demand_service
 from presence import fields
 from presence.api.shared import Api, client_name, sid
 from presence.signalling.ledger import ACCEPTED, CANCELLED

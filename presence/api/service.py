@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, CALL, is_sid
 from foundation.webserver.errors import ApiError
-from foundation.webserver.service import demand_service
+from foundation.webserver.peers import demand_service
 from presence import fields
 from presence.api.shared import Api, client_name, sid, stored
 from presence.identity import LONGEST

@@ -76,6 +76,11 @@ def test_an_application_and_a_number_by_keyboard_alone(play: Play) -> None:
         await site.shows("#connection >> text=/Connection lost/")
         await site.run("window.fetch = window.asked; null")
         await site.gone("#connection:not([hidden])")
+        gone = 'Promise.resolve(new Response(\'{"message": "There is no such page."}\', {status: 404}))'
+        await site.run(f"window.fetch = () => {gone}; null")
+        await site.shows("#connection >> text=/There is no such page. This page is no longer live/")
+        await site.click("#connection a")
+        await site.gone("#connection:not([hidden])")
         await site.click("text='Sign out'")
         await site.shows("h1 >> text='Sign in'")
         refused = [one for one in await site.complaints() if "401" not in one and "400" not in one]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import insert
@@ -18,7 +19,9 @@ from twilio.jwt.access_token.grants import VoiceGrant
 
 from callrouter import models
 from callrouter.cli import main
+from callrouter.cli.summaries import SUMMARIES
 from foundation.db import Database
+from tests.support import tables
 
 Run = Callable[..., Any]
 
@@ -35,7 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         assert result.exit_code == exit_code, result.output
         return json.loads(result.stdout) if exit_code == 0 else result.stderr
 
-    run("db", "upgrade")
+    tables.make_both(tmp_path)
     return run
 
 
@@ -342,6 +345,17 @@ def test_the_doctor_finds_what_is_wrong(run: Run, tmp_path: Path, monkeypatch: p
 def test_the_doctor_stops_at_wrong_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLROUTER_VOICE_ADDRESS", "nowhere")
     assert list(_findings(run)) == ["settings"]
+
+
+def test_the_list_of_commands_says_what_their_own_help_begins_with() -> None:
+    """All of them, as wide as a terminal may be: the list is made without loading a command."""
+    context = click.Context(main)
+    commands = [(name, main.get_command(context, name)) for name in main.list_commands(context)]
+    first = {name: command.get_short_help_str(300) for name, command in commands if command}
+    assert first == SUMMARIES
+    shown = invoke("--help").stdout
+    assert shown.startswith("Usage: ")
+    assert "  account      Accounts (tenants) and subaccounts.\n" in shown
 
 
 def test_as_a_process_of_its_own(tmp_path: Path) -> None:

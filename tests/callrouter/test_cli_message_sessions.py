@@ -15,6 +15,7 @@ from callrouter.messages import sessions
 from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.sids import MESSAGE, MESSAGING_SERVICE, new_sid
+from tests.support import tables
 
 SERVICE = new_sid(MESSAGING_SERVICE)
 
@@ -31,7 +32,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in [name for name in os.environ if name.startswith("CALLROUTER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CALLROUTER_DATA_DIR", str(tmp_path))
-    run("db", "upgrade")
+    tables.make_both(tmp_path)
     sid, now = run("account", "create", "Acme")["account_sid"], utc_now().timestamp()
     message = {
         "account_sid": sid,

@@ -14,6 +14,7 @@ from callrouter import models
 from callrouter.cli import main
 from foundation.db import Database
 from foundation.sids import MESSAGE, new_sid
+from tests.support import tables
 
 Run = Callable[..., Any]
 OWN, PHONE = "+12125550123", "+14155550100"
@@ -31,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         assert result.exit_code == exit_code, result.output
         return json.loads(result.stdout) if exit_code == 0 else result.stderr
 
-    run("db", "upgrade")
+    tables.make_both(tmp_path)
     run("account", "create", "Acme")
     return run
 

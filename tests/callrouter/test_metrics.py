@@ -149,7 +149,7 @@ def checked(database: Database, **more: Any) -> dict[str, str | None]:
 
 
 def test_readiness_says_which(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness.runner, "current", lambda *_: readiness.runner.head("callrouter"))
+    monkeypatch.setattr(readiness.revisions, "current", lambda *_: readiness.revisions.head("callrouter"))
     assert set(checked(database).values()) == {None}
     assert "takes no new calls" in str(checked(database, stopping=True)["draining"])
     assert "no voice node" in str(checked(database, up=False)["voice"])
@@ -157,9 +157,9 @@ def test_readiness_says_which(database: Database, monkeypatch: pytest.MonkeyPatc
     entry = {**ENTRY, "id": "1", "due_at": NOW - 90}
     database.write(lambda c: c.execute(insert(models.Outbox).values(entry))).result(10)
     assert "90 s overdue" in str(checked(database)["outbox"])
-    monkeypatch.setattr(readiness.runner, "current", lambda *_: "9999")
+    monkeypatch.setattr(readiness.revisions, "current", lambda *_: "9999")
     assert "a newer release made" in str(checked(database)["tables"])
-    monkeypatch.setattr(readiness.runner, "current", lambda *_: "0001")
+    monkeypatch.setattr(readiness.revisions, "current", lambda *_: "0001")
     assert "run `callrouter db upgrade`" in str(checked(database)["tables"])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from test_phone_calls import FakeSignal, line
+from phone_line import FakeSignal, line
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Tone

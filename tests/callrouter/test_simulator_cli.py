@@ -1,4 +1,4 @@
-"""`callrouter simulate` as a process of its own, against the small router of test_simulator_gateway."""
+"""`callrouter simulate` as a process of its own, against the small router of simulator_world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 import pytest
 import requests
 from click.testing import CliRunner
-from test_simulator_gateway import SECRET, command, echo_phone, eventually, router, told
+from simulator_world import SECRET, command, echo_phone, eventually, router, told
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Silence

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from console_world import HOSTILE, ConsoleWorld, Visitor
-from happened import broken_call, call_row, delivery, message, note, store
-from sqlalchemy import event
+from happened import broken_call, call_row, delivery, line, message, note, store
+from sqlalchemy import Connection, event, insert, update
 
 from callrouter import models
+from callrouter.ladders import calls as ladder_calls
 from foundation.sids import CALL, new_sid
 from tests.support.origin import Origin, reply
 
@@ -44,6 +47,44 @@ def test_a_broken_call_is_understood_from_its_page(
     assert [one["column"] for one in ladder["parties"]] == ["caller", "router", "app", "client"]
     again = owner.json(f"/console/calls/{sid}/ladder.json?after={ladder['cursor']}")
     assert again == {"cursor": ladder["cursor"], "live": False}
+
+
+def test_a_ladder_is_read_when_it_is_another_one_only(
+    world: ConsoleWorld, account: tuple[str, str], owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is added to a call or changes in it is told at the next look; nothing is read when nothing did."""
+    sid, at = broken_call(world, account[0], world.now.seconds - 60, status="in-progress"), world.now.seconds
+    read: list[str] = []
+    fetch = ladder_calls.fetch
+    monkeypatch.setattr(ladder_calls, "fetch", lambda *of, **more: read.append(sid) or fetch(*of, **more))
+    legs = world.read(lambda c: ladder_calls.family(c, account[0], sid))[1]
+    recording = {"sid": new_sid("RE"), "call_sid": sid, "source": "RecordVerb", "track": "inbound"}
+    times = {"start_time": at, "date_created": at, "date_updated": at}
+    recording |= {"callback_method": "POST", "callback_events": "completed"}
+    recording |= {"account_sid": account[0], "channels": 1, "status": "in-progress", **times}
+    changes: list[Callable[[Connection], Any]] = [
+        lambda c: c.execute(
+            insert(models.TimelineEntry).values(line(account[0], sid, 6, at, "app", "router", "x"))
+        ),
+        lambda c: c.execute(insert(models.Delivery).values(delivery(account[0], sid, f"{sid}.2.0", at - 30))),
+        lambda c: c.execute(insert(models.Notification).values(note(account[0], sid, at - 30, 11200, "no"))),
+        lambda c: c.execute(insert(models.Recording).values(recording)),
+        lambda c: c.execute(update(models.Recording).values(status="completed", duration=3)),
+        lambda c: c.execute(update(models.PresenceDecision).values(at=at)),
+        lambda c: c.execute(update(models.Call).where(models.Call.sid == legs[1].sid).values(carrier="acme")),
+        lambda c: c.execute(update(models.Call).where(models.Call.sid == sid).values(status="completed")),
+    ]
+    for path in (f"/console/calls/{sid}/ladder.json", f"/console/ladder/{legs[1].sid}.json"):
+        cursor = owner.json(path)["cursor"]
+        read.clear()
+        assert owner.json(f"{path}?after={cursor}") == {"cursor": cursor, "live": True}
+        assert read == []
+    for number, change in enumerate(changes, 1):
+        world.write(change)
+        told = owner.json(f"{path}?after={cursor}")
+        assert (told["cursor"] != cursor, len(read), "rows" in told) == (True, number, True), number
+        cursor = told["cursor"]
+    assert told["live"] is False
 
 
 def test_a_request_shows_its_document_with_the_failing_line(

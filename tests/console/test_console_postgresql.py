@@ -61,6 +61,12 @@ def test_all_pages(world: ConsoleWorld) -> None:
     ):
         if path not in AWAY:
             operator.get(path)
+    ladder = f"/console/calls/{row['sid']}/ladder.json"
+    asked = operator.json(ladder)
+    assert operator.json(f"{ladder}?after={asked['cursor']}") == {"cursor": asked["cursor"], "live": False}
+    for path in ("calls/%00", "messages/%00/ladder.txt", "requests/%00", "ladder/%00.json"):
+        operator.get(f"/console/{path}", 400)
+    assert operator.post("/console/requests/replay", id="\0").status_code == 400
     for hostile in ("\0", "\x01", "x" * 1000):
         assert operator.post("/console/numbers", phone_number=hostile).status_code == 400
         assert operator.post("/console/applications", voice_url=hostile).status_code == 400

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +86,78 @@ def test_the_scripts_are_well_formed() -> None:
     ]
     done = subprocess.run(check, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+POLLED = """
+    const answers = JSON.parse(process.argv[1]), asked = [], waits = [];
+    const element = (tag) => ({
+        tag, children: [], hidden: true,
+        append(...more) { this.children.push(...more); },
+        replaceChildren(...all) { this.children = all; },
+        setAttribute(name, value) { this[name] = value; },
+    });
+    const line = element("p");
+    globalThis.document = {
+        getElementById: () => line, createElement: element, hidden: false,
+        addEventListener() {}, removeEventListener() {},
+    };
+    globalThis.location = { href: "http://here/console/calls/CA1", pathname: "/console/calls/CA1", search: "" };
+    globalThis.setTimeout = (work) => waits.push(work);
+    globalThis.fetch = async (address) => {
+        asked.push(String(address));
+        const [status, body] = answers.shift();
+        if (!status) throw new TypeError("no network");
+        return { status, ok: status < 300, json: async () => body };
+    };
+    console.warn = () => {};
+    const { poll } = await import(process.argv[2]);
+    const seen = [], lines = [];
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    const said = (one) => one.children?.map(said).join("") ?? one;
+    const stop = poll("/console/x.json", (data) => seen.push(data));
+    await settled();
+    lines.push(said(line));
+    while (waits.length && answers.length) {
+        waits.shift()();
+        await settled();
+        lines.push(said(line));
+    }
+    const left = waits.length;
+    stop();
+    console.log(JSON.stringify({ asked, seen, lines, left, after: said(line) }));
+"""
+OK = [200, {"cursor": "c", "fact": 1}]
+
+
+def polled(*answers: list[Any]) -> Any:
+    """What live.js asked and said when it was answered so; status 0 is no answer at all."""
+    script = str(CONSOLE / "static" / "console" / "live.js")
+    run = ["node", "--no-warnings", "--input-type=module", "-e", POLLED, json.dumps(answers), script]
+    done = subprocess.run(run, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is needed to run the script")
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "You are signed out. Sign in"),
+        (403, "Not so. This page is no longer live"),
+        (404, "Not so. This"),
+    ],
+)
+def test_what_is_refused_is_not_asked_again_and_said(status: int, words: str) -> None:
+    told = polled(OK, [status, {"message": "Not so."}], OK)
+    assert (len(told["asked"]), told["left"]) == (2, 0)
+    assert told["asked"][1].endswith("?after=c")
+    assert told["lines"][1].startswith(words)
+    assert told["after"] == ""  # whoever stopped asking has nothing to say any more
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is needed to run the script")
+def test_what_fails_is_asked_again() -> None:
+    told = polled([0, {}], [500, {}], [503, {}], [429, {}], OK)
+    assert told["seen"] == [OK[1]]
+    assert told["lines"] == ["Connection lost, retrying …"] * 4 + [""]
+    assert told["left"] == 1

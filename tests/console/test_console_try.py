@@ -15,12 +15,13 @@ from sqlalchemy import insert, select, update
 
 from callrouter import models
 from callrouter.carriers.rehearsal import Rehearsal, RehearsalFailed
-from callrouter.console import testcall
+from callrouter.console import presence_board, testcall
 from callrouter.console.signal_line import signal_origin
 from callrouter.directory import applications, credentials, keys, numbers
 from callrouter.playground import documents, store
 from foundation.settings import Settings
 from foundation.sids import API_KEY, APPLICATION, CALL, PHONE_NUMBER, new_sid
+from presence.client import PresenceRefused
 
 NUMBER = "+14155550199"
 
@@ -213,7 +214,8 @@ def test_what_is_played_is_kept_and_the_token_calls_it_only(
 
 
 @pytest.mark.parametrize(
-    ("text", "status"), [("", 400), ("document /x\n<Response/>", 400), ("x" * 70_000, 413)]
+    ("text", "status"),
+    [("", 400), ("document /x\n<Response/>", 400), ("<Response>\0</Response>", 400), ("x" * 70_000, 413)],
 )
 def test_what_can_not_be_played_is_said(mine: tuple[Visitor, str, str], text: str, status: int) -> None:
     answer = mine[0].post("/console/playground/play", script=True, text=text)
@@ -275,6 +277,9 @@ def test_a_call_comes_in_to_a_number_of_the_account_only(
     rehearsal.call.side_effect = RehearsalFailed("The router did not take the call: because.")
     answer = visitor.post("/console/try/incoming", script=True, to=NUMBER, says="silence")
     assert "because" in _said(answer, 409)
+    rehearsal.close.assert_not_called()
+    world.parts.closing.close()  # as the router does at its end
+    rehearsal.close.assert_called_once_with()
 
 
 def test_what_a_caller_hears_is_its_accounts_business(development: tuple[ConsoleWorld, MagicMock]) -> None:
@@ -311,8 +316,15 @@ def test_a_call_as_by_rest_has_rests_rules(world: ConsoleWorld, mine: tuple[Visi
 # -- the board
 
 
-def test_a_presence_server_that_is_away_is_said_in_words(tmp_path: Path) -> None:
+def test_a_presence_server_that_is_away_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = ConsoleWorld(tmp_path, {"presence_bind": "127.0.0.1:1"})
     visitor = world.owner(world.account())
     assert "does not answer" in visitor.json("/console/presence.json", 503)["message"]
+    refused = PresenceRefused(401, 20003, "The token is too old")
+    monkeypatch.setattr(presence_board, "_snapshot", MagicMock(side_effect=refused))
+    assert (
+        "refused: The token" in visitor.json("/console/presence.json", 502)["message"]
+    )  # no 401 of the viewer's
     world.close()

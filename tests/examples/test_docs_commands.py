@@ -47,8 +47,9 @@ def test_commands_and_snippets_of_a_page_work(page: Path, tmp_path: Path) -> Non
     mine = [block for block in blocks(page) if not block.not_run]
     text = "\n".join(block.text for block in mine if block.language in (TERMINAL, "python"))
     said: list[str] = []
-    shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)  # the apps that the pages name
-    with Terminal(tmp_path, text) as terminal:
+    for name in ("examples", "docs/pictures"):  # the apps and scenarios that the pages name
+        shutil.copytree(ROOT / name, tmp_path / name)
+    with Terminal(tmp_path / "examples" if page.parent.name == "examples" else tmp_path, text) as terminal:
         terminal.begin()
         for block in mine:
             terminal.new_window()

@@ -11,9 +11,11 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from foundation.db import DatabaseClosed, DatabaseOverloaded
 from foundation.keys import SKEW, Keys
+from foundation.webserver.database import handle_database_errors
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import health
-from foundation.webserver.service import LIFE, demand_service, service_token
+from foundation.webserver.peers import demand_service
+from foundation.webserver.service import LIFE, service_token
 
 MASTER = "k" * 40
 ERROR_KEYS = {"code", "message", "more_info", "status"}
@@ -78,6 +80,7 @@ def test_i16_a_service_token_lives_five_minutes_and_bears_some_skew(later: float
 def test_f1_a_database_that_fails_is_503_and_says_try_again(fault: Exception) -> None:
     app = Flask("failing")
     handle_errors(app)
+    handle_database_errors(app)
 
     @app.get("/")
     def view() -> str:

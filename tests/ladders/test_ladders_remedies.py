@@ -11,7 +11,11 @@ import callrouter
 from callrouter.api.message_errors import ERRORS
 from callrouter.ladders.remedies import CODES, WHOSE, page, remedy
 from callrouter.ladders.shown import masked
+from instructions.elements import Verb
 from instructions.errors import CATALOGUE
+from instructions.verbs.dial import Dial
+from instructions.verbs.gather import Gather
+from instructions.verbs.start import Start
 
 ROOT = Path(callrouter.__file__).parents[1]
 GIVERS = (
@@ -55,6 +59,13 @@ def test_cause_and_remedy_are_sentences() -> None:
         for text in (known.cause, known.remedy):
             assert text[0].isupper() or text[0] in "<`", text
             assert text[-1] == ".", text
+
+
+@pytest.mark.parametrize("verb", [Dial, Gather, Start], ids=lambda verb: verb.tag)
+def test_who_nests_wrongly_is_told_what_may_stand_there(verb: type[Verb]) -> None:
+    """Each element that is allowed, and no other."""
+    told = remedy(verb.nest_code).remedy
+    assert set(re.findall(r"<(\w+)>", told)) == {verb.tag, *(one.tag for one in verb.nests)}
 
 
 @pytest.mark.parametrize("code", ["99999", "", "<b>", "１１２００"])

@@ -11,15 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, cast
 from uuid import uuid4
 
 import requests
 from twilio.jwt.access_token import AccessToken, AccessTokenGrant
 from twilio.jwt.access_token.grants import VoiceGrant
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from callrouter.scenario.ports import free_port
@@ -31,6 +33,8 @@ from tests.support import tables
 
 SECONDS = 20
 """For what must happen, however busy the machine is."""
+STARTING = 90
+"""For a server to start, all of whose modules a busy machine must load."""
 MASTER = "k" * 40
 APPLICATION = "AP" + "2" * 32
 SDP = "v=0\r\na=ice-ufrag:{}\r\na=setup:actpass\r\n"
@@ -108,13 +112,25 @@ def friendly(event: Event) -> Answer:
 
 
 class App:
-    """A client app's device as the wire sees it; `expect` ignores heartbeats."""
+    """A client app's device as the wire sees it. Like the SDK it answers heartbeats, whatever the test waits for."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self._open = ExitStack()
         self.socket: ClientConnection = self._open.enter_context(
             connect(url, compression=None, ping_interval=None, close_timeout=1, **options)
         )
+        self._heard: SimpleQueue[str | ConnectionClosed] = SimpleQueue()
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def _hear(self) -> None:
+        try:
+            while True:
+                if (text := self.socket.recv(decode=True)) == "\n":
+                    self.socket.send(text)
+                else:
+                    self._heard.put(text)
+        except ConnectionClosed as closed:
+            self._heard.put(closed)
 
     def close(self) -> None:
         self._open.close()
@@ -123,10 +139,14 @@ class App:
         self.socket.send(json.dumps({"type": type, "payload": payload, "version": "1.6"}))
 
     def frame(self, timeout: float = SECONDS) -> dict[str, Any]:
-        while True:
-            text = self.socket.recv(timeout)
-            if text != "\n":
-                return json.loads(text)
+        try:
+            heard = self._heard.get(timeout=timeout)
+        except Empty:
+            raise TimeoutError(f"no frame came within {timeout} s") from None
+        if isinstance(heard, ConnectionClosed):
+            self._heard.put(heard)
+            raise heard
+        return cast("dict[str, Any]", json.loads(heard))
 
     def expect(self, type: str) -> dict[str, Any]:
         frame = self.frame()
@@ -157,11 +177,10 @@ class App:
 
     def closed(self) -> int:
         """The close code, once the server has closed; frames before it are dropped."""
-        try:
+        with suppress(ConnectionClosed):
             while True:
-                self.socket.recv(SECONDS)
-        except Exception:
-            return self.socket.close_code or 1006
+                self.frame()
+        return self.socket.close_code or 1006
 
 
 class PresenceGrant(AccessTokenGrant):
@@ -337,15 +356,16 @@ class World:
         return Tenant(self)
 
     def _answering(self) -> "World":
-        """Waits for /livez, each try bounded; connection refusals are retried until the bound."""
-        from urllib3 import Retry
-
-        with requests.Session() as session:
-            retry = Retry(total=150, connect=150, backoff_factor=0.05, backoff_max=0.2)
-            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-            answer = session.get(f"{self.settings.presence_base()}/livez", timeout=SECONDS)
-        assert answer.status_code == 200
-        return self
+        """Waits for /livez, as long as a process of ours lives that may still answer."""
+        ends = time.monotonic() + STARTING
+        while True:
+            with suppress(requests.ConnectionError):
+                answer = requests.get(f"{self.settings.presence_base()}/livez", timeout=SECONDS)
+                assert answer.status_code == 200
+                return self
+            assert self.process is None or self.process.poll() is None, "the server ended"
+            assert time.monotonic() < ends, f"the server does not answer after {STARTING} s"
+            time.sleep(0.05)
 
 
 PROCESS = """

@@ -1,6 +1,7 @@
 """Every answer is a fold over the accepted messages: the real store against a plain model, step by step."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 from uuid import uuid4
 
@@ -39,7 +40,8 @@ def database(database_url: str) -> Iterator[Database]:
 def test_pr36_replays_change_nothing_and_the_order_across_clients_is_irrelevant(
     database: Database, messages: list[Any]
 ) -> None:
-    """The same messages as they came, client by client, and each of them twice: the same answer."""
+    """The same messages as they came, client by client, and each of them twice: the same answer. Nobody waits for the
+    store in between: it keeps their order."""
     orders = (
         messages,
         sorted(messages, key=lambda message: message[0]),
@@ -51,9 +53,10 @@ def test_pr36_replays_change_nothing_and_the_order_across_clients_is_irrelevant(
         Directory(database, Keys(["k" * 40]), store).put_account(
             account, "active", ["t" * 32], 1, 0.0
         ).result(10)
+        done: list[Future[Any]] = []
         for name, device, status, note, able, leaves in order:
             if leaves:
-                store.unregister(account, name, 0.0, endpoint_id=device).result(10)
+                done.append(store.unregister(account, name, 0.0, endpoint_id=device))
                 continue
             asked = Endpoint(
                 account_sid=account,
@@ -66,7 +69,9 @@ def test_pr36_replays_change_nothing_and_the_order_across_clients_is_irrelevant(
                 refreshed_at=0.0,
                 expires_at=90.0,
             )
-            store.register(asked, 0.0, status=BUILT_INS.get(status, "available"), note=note).result(10)
+            done.append(store.register(asked, 0.0, status=BUILT_INS.get(status, "available"), note=note))
+        for one in done:
+            one.result(10)
         clients = snapshot(database, account, NAMES, 1.0).clients
         answers.append({name: (one.version, sorted(one.endpoints)) for name, one in clients.items()})
     assert answers[0] == answers[1] == answers[2]

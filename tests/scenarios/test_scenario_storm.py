@@ -20,6 +20,7 @@ from twilio.base.exceptions import TwilioRestException
 
 from callrouter import models
 from callrouter.audio.sources import Tone
+from callrouter.calls.status import Status
 from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.script import DialScript
 from callrouter.phone.call import CallOver
@@ -163,10 +164,7 @@ async def rage(scene: Scene, seed: int, *, killing: bool = False) -> None:
         print(*storm.done, sep="\n")  # shown when the test fails
         await meet(storm, calls)
         answering.cancel()
-        while live := storm.live():
-            for sid in live:
-                with suppress(TwilioRestException):  # it has just ended
-                    await asyncio.to_thread(storm.rest.calls(sid).update, status="completed")
+        await end(storm)
         await scene.over()
     assert scene.rows(models.QueueMember) + scene.rows(models.Participant) == []
     assert {row.status for row in scene.rows(models.Conference)} <= {"completed"}
@@ -194,16 +192,27 @@ async def meet(storm: Storm, calls: dict[float, SimulatedCall]) -> None:
         with suppress(TwilioRestException):  # it has ended
             await asyncio.to_thread(storm.rest.calls(call.call_sid).update, url=storm.url("/final"))
             met[hz] = call
-    for own, call in met.items():
-        others, heard = set(met) - {own}, {own}
-        try:
-            async with asyncio.timeout(15):
-                while others and heard != others:
-                    await call.heard(0.4)
-                    heard = {hz for hz in HZ if loudness(call.rtp.ear.last(0.4), hz) > 800}
-        except TimeoutError as late:
-            late.add_note(f"{call.call_sid} hears {heard} and not {others}\n{storm.scene.story()}")
-            raise
+    await asyncio.gather(*(hears(storm, call, set(met) - {own}) for own, call in met.items()))
+
+
+async def hears(storm: Storm, call: SimulatedCall, others: set[float]) -> None:
+    heard: set[float] = set()
+    try:
+        async with asyncio.timeout(15):
+            while heard != others:
+                await call.heard(0.4)
+                heard = {hz for hz in HZ if loudness(call.rtp.ear.last(0.4), hz) > 800}
+    except TimeoutError as late:
+        late.add_note(f"{call.call_sid} hears {heard} and not {others}\n{storm.scene.story()}")
+        raise
+
+
+async def end(storm: Storm) -> None:
+    """Ends all calls; those that ring too: a phone that is on a call lets another one ring, a minute long."""
+    while sids := [row.sid for row in storm.scene.rows(models.Call) if not Status(row.status).final]:
+        for sid in sids:
+            with suppress(TwilioRestException):  # it has just ended
+                await asyncio.to_thread(storm.rest.calls(sid).update, status="completed")
 
 
 def loudness(samples: Any, hz: float) -> float:

@@ -28,6 +28,12 @@ def make(database_url: str, server: Server) -> None:
     runner.upgrade(database_url, server)
 
 
+def make_both(data_dir: Path) -> None:
+    """Both databases, where a deployment of that data directory has them."""
+    make(f"sqlite:///{data_dir}/router.sqlite3", "callrouter")
+    make(f"sqlite:///{data_dir}/presence.sqlite3", "presence")
+
+
 @cache
 def _sqlite(server: Server) -> Path:
     path = Path(_folder.name) / f"{server}.sqlite3"

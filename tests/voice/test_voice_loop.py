@@ -1,63 +1,19 @@
-"""Loop legs, echoes and the ringing of each country: judged by who hears what."""
+"""Loop legs: judged by who hears what."""
 
 from __future__ import annotations
 
 import asyncio
-from string import ascii_lowercase
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from test_voice_phone_leg import phone_leg, press
-from test_voice_recording_tracks import strength, tones_in
-from voice_media_stub import RATE, answer, measured, record, ulaw
-from voice_peers import Phone, run, tone_frames, unhurried, until, voice_node
+from test_voice_recording_tracks import tones_in
+from voice_loops import SILENT, bridge, deaf, heard, loop_leg, serving
+from voice_media_stub import record, ulaw
+from voice_peers import Phone, run, until, voice_node
 
-from callrouter.voice.client import VoiceClient, VoiceError
-from callrouter.voice.echo import Echo
-from callrouter.voice.media import g711, tones
-from callrouter.voice.media.packet import RtpPacket
-from callrouter.voice.media.ringback import RINGBACKS
-from instructions.attributes import table
-from instructions.verbs.dial import Dial
-from tests.support.origin import Origin, Received, Script
-
-SILENT = b"\xff" * 160
-
-
-async def loop_leg(client: VoiceClient, leg: str = "L") -> None:
-    assert await client.request("leg.create", leg=leg, kind="loop") == {"sdp": ""}
-
-
-async def bridge(client: VoiceClient, *legs: str) -> None:
-    await client.request("bridge.make", legs=list(legs))
-
-
-def serving(sound: bytes) -> Any:
-    def service(request: Received) -> Script:
-        return answer(200, sound) if request.path == "/sound" else measured(request)
-
-    return service
-
-
-def heard(phone: Phone) -> bytes:
-    """Everything but silence, in order."""
-    return b"".join(packet.payload for packet in phone.received if packet.payload != SILENT)
-
-
-async def deaf(phone: Phone) -> None:
-    """Until it has heard nothing for half a second, while packets go on."""
-
-    def silent() -> bool:
-        last = phone.received[-25:]
-        return len(last) == 25 and all(packet.payload == SILENT for packet in last)
-
-    await until(silent)
-
-
-# -- loop legs -----------------------------------------------------------------------
+from callrouter.voice.client import VoiceError
+from tests.support.origin import Origin
 
 
 def test_what_its_jobs_say_is_heard_by_its_peer() -> None:
@@ -248,169 +204,5 @@ def test_it_takes_no_sdp() -> None:
                     await client.request(command, leg="L", sdp=phone.sdp())
             with pytest.raises(VoiceError, match="loop"):
                 await client.request("leg.create", leg="X", kind="lop")
-
-    run(scenario())
-
-
-# -- echo ------------------------------------------------------------------------------
-
-
-WORDS = [bytes([level]) * 80 + bytes([level | 0x80]) * 80 for level in range(20, 80)]
-
-
-def word(number: int) -> RtpPacket:
-    return RtpPacket(0, False, number, number * 160, 7, WORDS[number])
-
-
-@unhurried
-@given(st.lists(st.booleans(), min_size=29, max_size=29), st.floats(0, 0.0189))
-def test_an_echo_repeats_everything_60_ms_later(swapped: list[bool], phase: float) -> None:
-    """Also packets that overtake each other within that time."""
-    pairs = [
-        (2 * pair + 3, 2 * pair + 2) if swap else (2 * pair + 2, 2 * pair + 3)
-        for pair, swap in enumerate(swapped)
-    ]
-    order = [0, 1, *(number for pair in pairs for number in pair)]
-    echo, said = Echo(0.0), b""
-    for tick, number in enumerate(order):
-        echo.hear(word(number), tick * 0.02 + phase)
-        said += echo.frame((tick + 1) * 0.02)
-    expected = SILENT * 3 + b"\xff" * int(phase * RATE) + b"".join(WORDS)
-    assert said == expected[: len(said)]
-
-
-def test_an_echo_does_not_stay_late_after_a_job() -> None:
-    """The job took 20 frames, in which nobody asked for the echo."""
-    echo = Echo(0.0)
-    for tick in range(40):
-        echo.hear(word(tick), tick * 0.02)
-        if not 10 <= tick < 30:
-            found = echo.frame((tick + 1) * 0.02)
-    assert found == WORDS[36]
-
-
-def test_an_echo_is_heard_until_it_is_switched_off() -> None:
-    """A digit is not repeated."""
-
-    async def scenario() -> None:
-        async with voice_node() as (_, client, events):
-            phone = await phone_leg(client, "A", 600)
-            await client.request("leg.echo", leg="A", on=True)
-            await client.request("leg.echo", leg="A", on=True)
-            await phone.hears(600)
-            press(phone, "3")
-            await events.wait("leg.dtmf", "A")
-            phone.frames = [SILENT]
-            await deaf(phone)
-            phone.frames = tone_frames(800)
-            await phone.hears(800)
-            await client.request("leg.echo", leg="A", on=False)
-            await client.request("leg.echo", leg="A", on=False)
-            await deaf(phone)
-            assert {packet.payload_type for packet in phone.received} == {0}
-
-    run(scenario())
-
-
-def test_own_sounds_go_before_an_echo_and_a_bridge_ends_it() -> None:
-    async def scenario() -> None:
-        async with voice_node() as (node, client, _events):
-            one, other = await phone_leg(client, "A", 600), await phone_leg(client, "B", 900)
-            await bridge(client, "A", "B")
-            await client.request("leg.echo", leg="A", on=True)
-            await one.hears(600)
-            await deaf(other)
-            await client.request("leg.play", leg="A", tone="beep")
-            await one.hears(1000)
-            await one.hears(600)
-            await bridge(client, "A", "B")
-            await one.hears(900)
-            await client.request("bridge.break", leg="A")
-            await deaf(one)
-            assert node._board._legs["A"].listeners == ()
-
-    run(scenario())
-
-
-def test_a_loop_with_an_echo_lets_its_peer_hear_itself() -> None:
-    async def scenario() -> None:
-        async with voice_node() as (_, client, _events):
-            phone = await phone_leg(client, "A", 600)
-            await loop_leg(client)
-            await bridge(client, "A", "L")
-            await client.request("leg.echo", leg="L", on=True)
-            await phone.hears(600)
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("fields", [{}, {"on": 1}, {"on": "true"}])
-def test_an_echo_is_on_or_off(fields: dict[str, Any]) -> None:
-    async def scenario() -> None:
-        async with voice_node() as (_, client, _events):
-            await phone_leg(client, "A", 600)
-            with pytest.raises(VoiceError, match="bad_request"):
-                await client.request("leg.echo", leg="A", **fields)
-
-    run(scenario())
-
-
-# -- the ringing of countries ------------------------------------------------------------
-
-
-def allowed(country: str) -> bool:
-    """Whether `<Dial ringTone>` takes it."""
-    (row,) = [row for row in table(Dial) if row.name == "ringTone"]
-    try:
-        return bool(row.kind.read(country))
-    except ValueError:
-        return False
-
-
-def test_each_country_of_dial_has_its_ringing_and_no_other_has() -> None:
-    letters = (first + second for first in ascii_lowercase for second in ascii_lowercase)
-    assert set(filter(allowed, [*letters, "us-old"])) == set(RINGBACKS)
-
-
-@pytest.mark.parametrize("country", sorted(RINGBACKS))
-def test_the_ringing_of_a_country_by_signal(country: str) -> None:
-    """The frequencies alone, together or swinging, in the cadence of the table; ITU-T E.180 Supplement 2."""
-    found = RINGBACKS[country]
-    sound = b"".join(tones.frames(tones.TONES[f"ringback-{country}"]))
-    rings = [found.on, found.gap, found.on, found.off] if found.gap else [found.on, found.off]
-    assert len(sound) == round(sum(rings) * RATE)
-    at = 0
-    for number, seconds in enumerate(rings):
-        part = sound[at : at + round(seconds * RATE)]
-        at += len(part)
-        if number % 2:
-            assert set(part) == {0xFF}
-            continue
-        samples = g711.decode(part[:RATE]).astype(float)
-        spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), RATE))
-        carrier, _, swing = found.sound.partition("*")
-        expected = {int(hz) for hz in carrier.split("+")}
-        if swing:
-            expected |= {int(carrier) - int(swing), int(carrier) + int(swing)}
-        width = round(3 * RATE / len(samples))
-        near = {hz + off for hz in expected for off in range(-width, width + 1)}
-        peak = spectrum.max()
-        assert all(spectrum[hz] > 0.3 * peak for hz in expected), country
-        assert max(level for hz, level in enumerate(spectrum) if hz not in near) < 0.1 * peak, country
-
-
-def test_a_phone_hears_the_ringing_of_its_country_until_it_is_bridged() -> None:
-    async def scenario() -> None:
-        async with voice_node() as (_, client, events):
-            phone = await phone_leg(client, "A", 600)
-            await phone_leg(client, "B", 900)
-            await client.request("leg.play", leg="A", tone="ringback-fr")
-            await until(lambda: len(heard(phone)) >= RATE)
-            assert strength(heard(phone)[:RATE], 440) > 0.3
-            with pytest.raises(VoiceError, match="no tone 'ringback-xx'"):
-                await client.request("leg.play", leg="A", tone="ringback-xx")
-            await bridge(client, "A", "B")
-            assert (await events.wait("job.done", "A")).data["reason"] == "bridged"
-            await phone.hears(900)
 
     run(scenario())

@@ -11,15 +11,13 @@ import click
 from callrouter.audio.narrator import Narrator
 from callrouter.audio.options import digits_option, record_option, sound, sound_options
 from callrouter.carriers.simulator.access import access
-from callrouter.carriers.simulator.call import CallEnded, Cause, SimulatedCall
+from callrouter.carriers.simulator.call import SimulatedCall
 from callrouter.carriers.simulator.gateway import SimulatedCarrier
 from callrouter.carriers.simulator.link import CallRefused, RouterUnreachable
 from callrouter.carriers.simulator.options import (
-    BUSY,
     DEAF,
     INTERRUPTED,
     REFUSED,
-    UNANSWERED,
     UNREACHABLE,
     carrier_options,
     tell,
@@ -27,6 +25,7 @@ from callrouter.carriers.simulator.options import (
     texting_script,
 )
 from callrouter.carriers.simulator.script import DialScript, Outcome
+from callrouter.carriers.simulator.talk import talk
 from callrouter.carriers.simulator.text_cli import text
 from foundation.webserver.serve import AddressTaken, stop_on_signals
 
@@ -76,13 +75,13 @@ def call(
         async with SimulatedCarrier(name, key, url, listen=where, tell=tell(narrator)) as carrier:
             narrator.say(f"{from_} calls {to}")
             placed = await carrier.call(from_, to, source=said, record=record)
-            talk = asyncio.create_task(_talk(placed, digits, give_up_after, hangup_after))
+            talking = asyncio.create_task(talk(placed, digits, give_up_after, hangup_after))
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([talk, stopping], return_when=asyncio.FIRST_COMPLETED)
-            code = talk.result() if talk.done() else INTERRUPTED
+            await asyncio.wait([talking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            code = talking.result() if talking.done() else INTERRUPTED
             await placed.hangup()
             narrator.report(placed.report())
-            return code
+            return code or (0 if placed.report().packets_received else DEAF)
 
     try:
         code = asyncio.run(place())
@@ -93,22 +92,6 @@ def call(
         narrator.say(str(fault))
         code = UNREACHABLE
     raise SystemExit(code)
-
-
-async def _talk(call: SimulatedCall, digits: str, give_up_after: float, hangup_after: float) -> int:
-    """The exit code, when the call is over or shall be hung up."""
-    try:
-        async with asyncio.timeout(give_up_after):
-            await call.answered
-    except CallEnded as ended:
-        return BUSY if ended.ending.cause in (Cause.BUSY, Cause.REJECTED) else UNANSWERED
-    except TimeoutError:
-        await call.hangup(Cause.CANCELED)
-        return UNANSWERED
-    if digits:
-        await call.press(digits)
-    await call.over_within(hangup_after)
-    return 0 if call.report().packets_received else DEAF
 
 
 @simulate.command("carrier")

@@ -1,5 +1,6 @@
 """Messaging services: senders that are used as one, and the phones that want no more messages from them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -28,39 +29,36 @@ OPT_OUTS = 100
 def add(blueprint: Blueprint, console: Console) -> None:
     add_resource(blueprint, console, SERVICES)
 
+    def settled(sid: str, work: Callable[[Connection, str], object]) -> Response:
+        """Does `work`, of an account, on the service's senders, and shows the service again."""
+        demand_active()
+        if not is_sid(sid, MESSAGING_SERVICE):
+            raise Missing("Messaging service")
+        mine = viewer().account_sid
+        console.write(lambda connection: work(connection, mine))
+        return to(f"{SERVICES.root}/{sid}?saved=1")
+
     @blueprint.post("/services/<sid>/senders", endpoint="services_add_sender")
     def add_sender(sid: str) -> Response:
         """A number or short code by its SID, or a name."""
-        demand_active()
-        mine, now, service = viewer().account_sid, console.now(), _service_sid(sid)
         wanted, name = request.form.get("sender", ""), request.form.get("name", "").strip()
-        new = new_sid(ALPHA_SENDER)
+        new, now = new_sid(ALPHA_SENDER), console.now()
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection, mine: str) -> None:
             if name:
-                sender_pools.add_name(connection, mine, service, new, name, now)
+                sender_pools.add_name(connection, mine, sid, new, name, now)
             elif is_sid(wanted, PHONE_NUMBER) or is_sid(wanted, SHORT_CODE):
-                sender_pools.add(connection, mine, service, wanted, now)
+                sender_pools.add(connection, mine, sid, wanted, now)
             else:
                 raise Refused(sender_pools.NOT_OURS, "Choose a number or short code, or give a name")
 
-        console.write(work)
-        return to(f"{SERVICES.root}/{service}?saved=1")
+        return settled(sid, work)
 
     @blueprint.post("/services/<sid>/senders/<sender_sid>/delete", endpoint="services_remove_sender")
     def remove_sender(sid: str, sender_sid: str) -> Response:
-        demand_active()
-        mine, service = viewer().account_sid, _service_sid(sid)
         if not is_sid(sender_sid):
             raise Missing("Sender")
-        console.write(lambda c: sender_pools.remove(c, mine, service, sender_sid))
-        return to(f"{SERVICES.root}/{service}?saved=1")
-
-
-def _service_sid(sid: str) -> str:
-    if not is_sid(sid, MESSAGING_SERVICE):
-        raise Missing("Messaging service")
-    return sid
+        return settled(sid, lambda connection, mine: sender_pools.remove(connection, mine, sid, sender_sid))
 
 
 def _beside(connection: Connection, service: Service) -> dict[str, Any]:

@@ -19,6 +19,7 @@ export function follow(sid) {
 export const following = () => shown;
 
 function show(ladder) {
+  if (ladder.rows === undefined) return;  // nothing new
   if (ladder.call_sid !== shown && ladder.legs.every((leg) => leg.sid !== shown)) return;
   const began = Date.parse(ladder.rows[0]?.at);
   const { rows } = ladder;

@@ -1,12 +1,14 @@
 // What is live in a page: asking again and again, building elements from texts, sending changes.
 
 const connection = document.getElementById("connection");
-const failing = new Set();
+const REFUSALS = [401, 403, 404];  // asking again would change nothing
+const failing = new Set(), refused = new Map();  // who asks again; who has stopped, and what is said of it
 
-function say(text) {
-  if (!connection) return;
-  connection.textContent = text;
-  connection.hidden = !text;
+function tell() {
+  const [words] = refused.values();
+  const shown = words ?? (failing.size ? ["Connection lost, retrying …"] : []);
+  connection?.replaceChildren(...shown);
+  if (connection) connection.hidden = !shown.length;
 }
 
 /** An element. Texts become text, never markup; `attrs` may hold listeners as functions (`{onclick}`). */
@@ -50,7 +52,8 @@ function today() {
 
 /**
  * Asks `url` for JSON now and every `everyMs`, while the tab is seen; hands each answer to `onData`.
- * When an answer has a `cursor`, the next question is `?after=CURSOR`. Returns a function that stops it.
+ * When an answer has a `cursor`, the next question is `?after=CURSOR`. What fails is tried again, what is refused
+ * is not: then the page says so. Returns a function that stops it.
  */
 export function poll(url, onData, everyMs = 2000) {
   let cursor = null, timer = 0, stopped = false, wait = everyMs;
@@ -63,19 +66,19 @@ export function poll(url, onData, everyMs = 2000) {
       const address = new URL(url, location.href);
       if (cursor !== null) address.searchParams.set("after", cursor);
       const response = await fetch(address, { headers: { Accept: "application/json" } });
-      if (response.status === 401) return signedOut();
+      if (stopped) return;
+      if (REFUSALS.includes(response.status)) return await refuse(response);
       if (!response.ok) throw new Error(response.status);
       const data = await response.json();
       if (stopped) return;
       if (data.cursor !== undefined) cursor = data.cursor;
-      failing.delete(me);
-      if (!failing.size) say("");
+      if (failing.delete(me)) tell();
       wait = everyMs;
       onData(data);
     } catch (error) {
       if (stopped) return;
       failing.add(me);
-      say("Connection lost, retrying …");
+      tell();
       wait = Math.min(wait * 2, 15000);
       if (!(error instanceof TypeError)) console.warn(`${url}: ${error.message}`);
     }
@@ -86,18 +89,25 @@ export function poll(url, onData, everyMs = 2000) {
     if (!document.hidden && !timer && !stopped) { wait = everyMs; ask(); }
   }
 
-  function signedOut() {
+  async function refuse(response) {
+    const { message } = await response.json().catch(() => ({ message: `The router answered ${response.status}.` }));
+    if (stopped) return;
     stop();
-    say("You are signed out. ");
-    const here = encodeURIComponent(location.pathname + location.search);
-    connection?.append(el("a", { href: `/console/sign-in?next=${here}` }, "Sign in"));
+    const here = location.pathname + location.search;
+    refused.set(me, response.status === 401
+      ? ["You are signed out. ", el("a", { href: `/console/sign-in?next=${encodeURIComponent(here)}` }, "Sign in")]
+      : [`${message} This page is no longer live: was another account chosen in another tab? `,
+        el("a", { href: here }, "Load it again")]);
+    tell();
   }
 
   function stop() {
     stopped = true;
     clearTimeout(timer);
-    failing.delete(me);
     document.removeEventListener("visibilitychange", seen);
+    failing.delete(me);
+    refused.delete(me);
+    tell();
   }
 
   document.addEventListener("visibilitychange", seen);

@@ -9,7 +9,7 @@ poll("/console/overview.json", (facts) => {
   at("messages-hour").textContent = facts.messages_hour;
   at("parts").replaceChildren(...facts.parts.map((part) => el("li", {},
     el("span", { class: `status ${part.fault ? "bad" : "good"}` }, part.fault ? "fault" : "ok"),
-    ` ${part.name}${part.fault ? `: ${part.fault}` : ""}`)));
+    ` ${part.name}${part.said ? `: ${part.said}` : ""}`)));
   keep("calls", facts.calls.map((one) => el("tr", {},
     cell("When", el("a", { href: call(one.sid) }, time(one.at))), cell("From", one.from), cell("To", one.to),
     cell("Status", el("span", { class: `status ${one.status}` }, one.status)))), "No calls yet.");
