@@ -9,6 +9,7 @@ from callrouter.console.blueprint import create_console
 from callrouter.console.softphone import create_old_address
 from callrouter.directory.ice import IceServers
 from callrouter.parts import Parts
+from foundation.webserver.application import Application
 from foundation.webserver.database import handle_database_errors
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import health
@@ -16,7 +17,7 @@ from foundation.webserver.health import health
 
 def create_app(parts: Parts) -> Flask:
     """REST, carriers' webhooks, the presence server's events, health, the console; the softphone in development."""
-    app = Flask("callrouter", static_folder=None)
+    app = Application("callrouter")
     app.config["MAX_FORM_PARTS"] = 1000
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     handle_errors(app)

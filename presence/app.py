@@ -5,6 +5,7 @@ from flask import Flask
 from foundation.clock import Clock, utc_now
 from foundation.keys import Keys
 from foundation.settings import Settings
+from foundation.webserver.application import Application
 from foundation.webserver.database import database_check, handle_database_errors
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import health
@@ -46,7 +47,7 @@ def create_app(
     limit = limit or RefusalLimit(settings.refusals_per_second)
     access = Access(keys, directory, now, limit, capability_tokens=settings.capability_tokens)
     api = Api(settings=settings, access=access, directory=directory, store=store, door=door, now=now)
-    app = Flask("presence", static_folder=None)
+    app = Application("presence")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(service(api, keys))
     app.register_blueprint(nodes(api, keys))

@@ -4,10 +4,14 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 from tests.support.postgresql import postgresql
 
 __all__ = ["postgresql"]
+
+settings.register_profile("untimed", deadline=None)  # no test fails because the machine is busy
+settings.load_profile("untimed")
 
 # Modules are compiled once, and not by each of the hundreds of processes that tests start.
 sys.dont_write_bytecode = False

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from inspect import cleandoc
 from types import ModuleType
 
-from flask import Flask
-
 from callrouter.api.blueprint import MESSAGING, RESOURCES
 from callrouter.api.messaging.rendering import PREFIX as V1
 from callrouter.api.render import PREFIX
+from foundation.webserver.application import Application
 
 ACCOUNT = "/Accounts/{AccountSid}"
 
@@ -170,7 +169,7 @@ def _rest_section() -> Iterator[str]:
 
 def _rules(resource: ModuleType, suffix: str = ".json") -> Iterator[Operation]:
     """Methods and paths of a resource, as they are written with that suffix."""
-    app = Flask("reference", static_folder=None)
+    app = Application("reference")
     app.register_blueprint(resource.routes)
     for rule in app.url_map.iter_rules():
         if rule.rule.endswith(suffix):

@@ -22,6 +22,7 @@ from callrouter.media.speech.speaker import Utterance
 from callrouter.media.speech.speech import FOREVER, Speech
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, MEDIA, RECORDING, is_sid
+from foundation.webserver.application import Application
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.health import Check, health
 from foundation.webserver.peers import demand_service
@@ -58,7 +59,7 @@ class Parts:
 
 def create_app(parts: Parts) -> Flask:
     """All of the HTTP API."""
-    app = Flask("media", static_folder=None)
+    app = Application("media")
     app.register_blueprint(_api(parts))
     app.register_blueprint(_attachments(parts))
     app.register_blueprint(_music(parts))

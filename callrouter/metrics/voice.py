@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flask import Flask
 from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from callrouter.voice.node import VoiceNode
 from foundation.settings import Settings
+from foundation.webserver.application import Application
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.errors import handle_errors
 from foundation.webserver.health import health
@@ -84,7 +84,7 @@ class VoiceMetrics:
         """Called on the node's loop once it has its sockets."""
         state = NodeState(node, asyncio.get_running_loop())
         REGISTRY.register(state)
-        app = Flask("voice", static_folder=None)
+        app = Application("voice")
         handle_errors(app)
         app.register_blueprint(health({"legs": state.full}, metrics_token=self._token))
         bridge = WsgiBridge(app, threads=2)

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from callrouter.scenario.language import Document
+from foundation.webserver.application import Application
 
 METHODS = ["GET", "POST"]
 
@@ -46,7 +47,7 @@ def documents_app(documents: Sequence[Document], closing: threading.Event) -> Fl
 
     A late document is late only until `closing` is set.
     """
-    app = Flask("scenario", static_folder=None)
+    app = Application("scenario")
 
     @app.route("/", defaults={"path": ""}, methods=METHODS)
     @app.route("/<path:path>", methods=METHODS)

@@ -1,6 +1,7 @@
 """Conferences and queues in a database, with calls that live at routers."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,13 @@ class World:
 
 
 def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    sqlite = f"sqlite:///{tmp_path / 'router.sqlite3'}"
-    url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    tables.make(url, "callrouter")
-    database = Database(url, writers=3)
-    yield database
-    database.close()
+    """One for a test, of the engine that the fixture's parameter names."""
+    with ExitStack() as lent:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path / 'router.sqlite3'}"
+            tables.make(url, "callrouter")
+        else:
+            url = lent.enter_context(tables.lent(request.getfixturevalue("postgresql"), "callrouter"))
+        database = Database(url, writers=3)
+        yield database
+        database.close()

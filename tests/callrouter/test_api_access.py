@@ -18,6 +18,7 @@ from callrouter.directory import accounts, applications, caller_ids, credentials
 from callrouter.media.client import MediaClient
 from foundation.db import Database
 from foundation.keys import Keys
+from foundation.webserver.application import Application
 from foundation.webserver.errors import ApiError, handle_errors
 
 MINE, THEIRS, NOBODY = "AC" + "1" * 32, "AC" + "2" * 32, "AC" + "9" * 32
@@ -63,7 +64,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
             _call(connection, account_sid, digit)
 
     database.write(fill).result(10)
-    app = Flask("api")
+    app = Application("api")
     handle_errors(app)
     media = MediaClient("http://127.0.0.1:9", vault)
     app.register_blueprint(create_api(database, vault, NoCalls(), media, messages=None))

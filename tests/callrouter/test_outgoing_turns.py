@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gathering_world import databases
 
 from callrouter.calls.outgoing import LONGEST_QUEUE, take_turn
 from callrouter.directory import accounts
@@ -11,19 +12,13 @@ from callrouter.directory.credentials import seal
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
-from tests.support import tables
 
 SECONDS = 10
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    sqlite = f"sqlite:///{tmp_path / 'router.sqlite3'}"
-    url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql").database()
-    tables.make(url, "callrouter")
-    database = Database(url, writers=3)
-    yield database
-    database.close()
+    yield from databases(request, tmp_path)
 
 
 def make_account(database: Database) -> str:

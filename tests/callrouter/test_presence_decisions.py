@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from flask import Flask
 from sqlalchemy import insert, select, update
 from test_choosing import AWAY, DEVICE, client
 
@@ -26,6 +25,7 @@ from callrouter.directory import accounts, credentials
 from callrouter.media.client import MediaClient
 from foundation.db import Database
 from foundation.keys import Keys
+from foundation.webserver.application import Application
 from foundation.webserver.errors import handle_errors
 from presence.client import Reach, Rung
 from tests.support import tables
@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, database: Database) -> None:
         self.database, vault, self.live = database, Keys(["k" * 32]), Ends()
-        app = Flask("api")
+        app = Application("api")
         handle_errors(app)
         media = MediaClient("http://127.0.0.1:9", vault)
         app.register_blueprint(create_api(database, vault, self.live, media, messages=None))  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from foundation.clock import utc_now
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, API_KEY, new_sid
+from foundation.webserver.application import Application
 from foundation.webserver.bridge import WsgiBridge
 from foundation.webserver.errors import ApiError, handle_errors
 from foundation.webserver.serve import Listener, serve
@@ -191,7 +192,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def deployment(database: Database) -> Iterator[Deployment]:
     keys, live = Keys(["k" * 32]), RecordedCalls(database)
-    app = Flask("compat")
+    app = Application("compat")
     handle_errors(app)
     loop = asyncio.new_event_loop()
     media = RecordedMedia("http://127.0.0.1:9", keys)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
@@ -30,6 +29,7 @@ from foundation.db import Database
 from foundation.keys import Keys
 from foundation.settings import Settings
 from foundation.sids import ACCOUNT, new_sid
+from foundation.webserver.application import Application
 from foundation.webserver.errors import handle_errors
 from tests.support import tables
 
@@ -92,7 +92,7 @@ class ConsoleWorld:
             media=MagicMock(MediaClient),
             checks={"database": lambda: None},
         )
-        self.app = Flask("console-test", static_folder=None)
+        self.app = Application("console-test")
         self.app.jinja_env.bytecode_cache = _COMPILED
         handle_errors(self.app)
         self.app.register_blueprint(create_console(self.parts))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from clients_world import NUMBER, OTHER_PHONE, PHONE, ClientsWorld
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from callrouter.api.blueprint import create_api
@@ -18,6 +17,7 @@ from foundation.clock import from_timestamp
 from foundation.db import Database
 from foundation.keys import Keys
 from foundation.sids import ACCOUNT, new_sid
+from foundation.webserver.application import Application
 from foundation.webserver.errors import handle_errors
 from tests.support import tables
 
@@ -30,7 +30,7 @@ class Rest:
     def __init__(self, world: ClientsWorld) -> None:
         self.world = world
         keys = Keys(["k" * 32])
-        app = Flask("api")
+        app = Application("api")
         handle_errors(app)
         media = MediaClient("http://127.0.0.1:9", keys)
         clock = lambda: from_timestamp(world.time)  # noqa: E731

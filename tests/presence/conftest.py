@@ -1,11 +1,12 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from client_script import script  # noqa: F401 - a fixture
 from presence_sight import any_sight, sight  # noqa: F401 - fixtures
 from presence_world import Tenant, World
 
-from tests.support.postgresql import Cluster
+from tests.support import tables
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +25,12 @@ def tenant(world: World) -> Iterator[Tenant]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database_url(request: pytest.FixtureRequest, tmp_path: object) -> str:
-    """An empty database of each kind that we support."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with the presence server's tables, of each kind that we support."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/presence.sqlite3"
-    cluster: Cluster = request.getfixturevalue("postgresql")
-    return cluster.database()
+        url = f"sqlite:///{tmp_path}/presence.sqlite3"
+        tables.make(url, "presence")
+        yield url
+    else:
+        with tables.lent(request.getfixturevalue("postgresql"), "presence") as url:
+            yield url

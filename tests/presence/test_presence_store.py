@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,7 +314,15 @@ def test_bound_calls_are_kept_until_unbound(db: Stores) -> None:
     assert ledger.bound() == []
 
 
-def test_migrations_make_exactly_the_tables_of_the_models(database_url: str) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/presence.sqlite3"
+    return str(request.getfixturevalue("postgresql").database())
+
+
+def test_migrations_make_exactly_the_tables_of_the_models(empty_database_url: str) -> None:
+    database_url = empty_database_url
     runner.upgrade(database_url, "presence")
     assert runner.current(database_url, "presence") == runner.head("presence") == "0003"
     database = Database(database_url)
