@@ -21,8 +21,9 @@ log = structlog.get_logger(__name__)
 
 TOTAL = 5.0
 """Seconds for an event, all tries together."""
-TOTALS = {"call": 15.0, "accepted": 15.0}
-"""Of those that wait longer: somebody has placed or taken a call, and a router that is started again takes it up."""
+TOTALS = {"call": 20.0, "accepted": 20.0}
+"""Of those that wait longer, as carriers do: somebody has placed or taken a call, and a router that is started again
+takes it up."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 THREADS = 16
 WAITING = 500
