@@ -30,13 +30,6 @@ def strength(sound: bytes, hertz: int) -> float:
     return float(abs(np.sum(samples * np.exp(-phase)))) * 2 / len(samples) / 8000
 
 
-def tones_in(sound: bytes, *hertz: int) -> list[bool]:
-    """Whether each tone is there, for most of the time; in between is a failure."""
-    found = [strength(sound, hz) for hz in hertz]
-    assert all(value > 0.6 or value < 0.05 for value in found), found
-    return [value > 0.6 for value in found]
-
-
 def heard(sound: bytes, *hertz: int) -> list[list[bool]]:
     """Which of the tones each 20 ms hold that hold any. Where one begins or ends is left out: a busy machine makes
     gaps, and what is between them is judged all the same."""
@@ -44,6 +37,14 @@ def heard(sound: bytes, *hertz: int) -> list[list[bool]]:
     found = [[strength(frame, hz) for hz in hertz] for frame in frames]
     whole = [each for each in found if all(value > 0.9 or value < 0.05 for value in each)]
     return [[value > 0.9 for value in each] for each in whole if max(each) > 0.9]
+
+
+def tones_in(sound: bytes, *hertz: int) -> list[bool]:
+    """Whether each tone is there, in all frames that hold any; those must be a quarter at least."""
+    found = heard(sound, *hertz)
+    assert len(found) >= len(sound) / 160 / 4, f"{len(found)} frames in {len(sound)} bytes"
+    assert all(each == found[0] for each in found), found
+    return found[0]
 
 
 async def body(events: Events, origin: Origin, cause: str) -> bytes:
