@@ -14,8 +14,13 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from foundation.outbound.guard import DENIED_PORTS
+
 FIRST, LAST = 10_000, 19_999
 """Below those that systems give to outgoing connections, which could take one in that moment."""
+
+REFUSED = DENIED_PORTS | {10_080}
+"""Not asked by the router's webhooks, or by browsers (port blocking of the Fetch standard)."""
 
 _KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
@@ -24,7 +29,7 @@ def free_ports(count: int) -> list[int]:
     """Different ports of 127.0.0.1 on which nobody listens, by TCP or UDP, and that nobody else is given."""
     found: list[int] = []
     for port, _ in zip(_candidates(), range(LAST + 1 - FIRST), strict=False):
-        if _lock(port) and all(_free(port, kind) for kind in _KINDS):
+        if port not in REFUSED and _lock(port) and all(_free(port, kind) for kind in _KINDS):
             found.append(port)
             if len(found) == count:
                 return found

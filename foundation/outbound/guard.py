@@ -36,7 +36,7 @@ _GLOBAL_V6 = IPv6Network("2000::/3")
 _DENIED_V6 = [IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 
 # Ports above 1023 behind which something listens that HTTP bytes could harm or that should never be asked.
-_DENIED_PORTS = frozenset(
+DENIED_PORTS = frozenset(
     {
         1433,
         1521,
@@ -196,7 +196,7 @@ def _parse(text: str) -> CheckedURL:
         raise Refused(11100, "The URL's host is neither a name nor an address", url=shown)
     default_port = 443 if parsed.scheme == "https" else 80
     port = default_port if parsed.port is None else parsed.port
-    if (port < 1024 and port not in _WELL_KNOWN_PORTS) or port in _DENIED_PORTS:
+    if (port < 1024 and port not in _WELL_KNOWN_PORTS) or port in DENIED_PORTS:
         raise Refused(11100, f"Port {port} is not one that webhooks may use", url=shown)
     if parsed.auth and "@" in unquote(parsed.auth):
         raise Refused(11100, "The URL's user name or password contains '@'", url=shown)

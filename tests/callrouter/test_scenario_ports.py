@@ -15,6 +15,13 @@ def test_ports_differ_until_all_were_given() -> None:
     assert all(ports.FIRST <= port <= ports.LAST for port in given)
 
 
+def test_port_that_nobody_asks_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that webhooks or browsers refuse, whatever listens there."""
+    (free,) = ports.free_ports(1)
+    monkeypatch.setattr(ports, "_candidates", lambda: iter([10_080, 10_250, 11_211, free]))
+    assert ports.free_port() == free
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
 def test_port_in_use_is_not_given(kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch) -> None:
     taken, free = ports.free_ports(2)
