@@ -69,8 +69,8 @@ def program(name: str, settings: Settings) -> Callable[[], None]:
 
 @contextmanager
 def garbage_left() -> Iterator[None]:
-    """Without the garbage collector, while a program is imported: it finds nothing there, and takes a seventh of the
-    time to look. Nor does it look through all that again afterwards.
+    """Without the garbage collector, while a program is imported: it would look again and again, and find nothing. Nor
+    does it look through all that afterwards.
     """
     gc.disable()
     try:

@@ -10,8 +10,8 @@ from werkzeug.routing import Rule
 class MatchedRule(Rule):
     """A rule that is made ready for `url_for` when somebody first asks.
 
-    Werkzeug writes and compiles code for each rule that builds its address, which took a fifth of a router's start;
-    our links are written out. The method is Werkzeug's own: should it go, nothing is saved and all works.
+    Werkzeug writes and compiles code for each rule that builds its address, and a router has hundreds; our links are
+    written out. The method is Werkzeug's own: should it go, nothing is saved and all works.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
