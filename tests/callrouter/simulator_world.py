@@ -8,11 +8,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import requests
 
 from callrouter.audio.ear import Ear, dominant_hz
@@ -24,8 +23,7 @@ from callrouter.voice.media.g711 import decode
 from callrouter.voice.media.packet import parse_rtp
 from foundation.outbound.signature import sign_body
 from tests.support.fake_router import FakeRouter
-
-SECRET = "a-carrier-secret-of-this-test"
+from tests.support.simulated_carrier import SECRET
 
 
 class EchoPhone:
@@ -96,19 +94,6 @@ def echo_phone() -> Iterator[EchoPhone]:
         yield phone
     finally:
         phone.close()
-
-
-@pytest.fixture
-def router() -> Iterator[FakeRouter]:
-    router = FakeRouter(SECRET)
-    yield router
-    router.close()
-
-
-@asynccontextmanager
-async def carrier_of(router: FakeRouter, **options: Any) -> AsyncIterator[SimulatedCarrier]:
-    async with asyncio.timeout(30), SimulatedCarrier("acme", SECRET, router.url, **options) as carrier:
-        yield carrier
 
 
 async def dial(carrier: SimulatedCarrier, **fields: Any) -> int:

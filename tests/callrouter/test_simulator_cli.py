@@ -13,7 +13,7 @@ import click
 import pytest
 import requests
 from click.testing import CliRunner
-from simulator_world import SECRET, command, echo_phone, eventually, router, told
+from simulator_world import command, echo_phone, eventually, told
 
 from callrouter.audio.ear import Ear, dominant_hz
 from callrouter.audio.sources import Silence
@@ -23,6 +23,7 @@ from callrouter.carriers.simulator.cli import simulate
 from callrouter.carriers.simulator.rtp import RtpSession
 from callrouter.scenario.ports import free_port
 from tests.support.fake_router import FakeRouter
+from tests.support.simulated_carrier import SECRET, router
 
 START = "from callrouter.carriers.simulator.cli import simulate; simulate()"
 __all__ = ["router"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from simulator_world import SECRET, carrier_of, commanded, dial, echo_phone, eventually, router, told
+from simulator_world import commanded, dial, echo_phone, eventually, told
 
 from callrouter.audio.ear import Ear
 from callrouter.audio.sources import Tone
@@ -32,6 +32,7 @@ from callrouter.carriers.simulator import link as link_module
 from callrouter.carriers.simulator.rtp import RtpSession
 from foundation.outbound.signature import sign_body
 from tests.support.fake_router import FakeRouter
+from tests.support.simulated_carrier import SECRET, carrier_of, router
 
 __all__ = ["router"]
 

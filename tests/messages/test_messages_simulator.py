@@ -6,8 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,25 +26,13 @@ from callrouter.carriers.simulator import link as link_module
 from callrouter.carriers.simulator.messages import Pace
 from foundation.outbound.signature import sign_body
 from tests.support.fake_router import FakeRouter
+from tests.support.simulated_carrier import SECRET, carrier_of, router
 
-SECRET = "a-carrier-secret-of-this-test"
+__all__ = ["router"]
 
 
 def receipts(router: FakeRouter, sid: str = "") -> list[str]:
     return [body["status"] for path, body in router.received if f"/{sid}" in path and "/events" in path]
-
-
-@pytest.fixture
-def router() -> Iterator[FakeRouter]:
-    router = FakeRouter(SECRET)
-    yield router
-    router.close()
-
-
-@asynccontextmanager
-async def carrier_of(router: FakeRouter, **options: Any) -> AsyncIterator[SimulatedCarrier]:
-    async with asyncio.timeout(30), SimulatedCarrier("acme", SECRET, router.url, **options) as carrier:
-        yield carrier
 
 
 async def eventually(true: Callable[[], bool]) -> None:
