@@ -52,7 +52,7 @@ class Keys:
         """The claims of a token not older than `max_age` seconds; TokenRefused otherwise."""
         try:
             claims, signed = self._serializer(purpose).loads(token, return_timestamp=True)
-        except BadData as error:
+        except (BadData, UnicodeEncodeError) as error:
             raise TokenRefused(f"the {purpose} token is not valid") from error
         age = (self._clock() - signed).total_seconds()
         if not -SKEW <= age <= max_age:

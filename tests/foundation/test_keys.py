@@ -78,6 +78,11 @@ def test_no_changed_token_passes(data: st.DataObject) -> None:
         keys.verify("ring", forged, 60)
 
 
+def test_text_that_has_no_bytes_is_refused_like_any_other() -> None:
+    with pytest.raises(TokenRefused):
+        Keys([NEW]).verify("ring", "\ud800", 60)
+
+
 def _bits(token: str) -> list[bytes] | str:
     try:
         return [base64.urlsafe_b64decode(part + b"===") for part in token.encode("ascii").split(b".")]

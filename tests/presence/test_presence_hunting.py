@@ -48,11 +48,12 @@ def hunt(tenant: Tenant, waves: list[list[str]], every: float, life: float = 60)
     return call_sid
 
 
+@pytest.mark.real_time
 def test_pr51_each_wave_is_cancelled_when_the_next_one_rings_and_the_last_rings_to_the_end(
     tenant: Tenant,
 ) -> None:
     (desk, mobile, tablet), names = devices(tenant, 3)
-    call_sid = hunt(tenant, [[names[0]], names[1:]], 0.3, life=1.0)
+    call_sid = hunt(tenant, [[names[0]], names[1:]], 0.5, life=2.0)
     desk.expect("invite")
     assert desk.expect("cancel") == {"callsid": call_sid}
     for app in (mobile, tablet):

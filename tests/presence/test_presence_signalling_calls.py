@@ -146,9 +146,10 @@ def test_a_cancel_that_overtakes_its_invite_wins(tenant: Tenant) -> None:
     app.silent()
 
 
+@pytest.mark.real_time
 def test_an_invite_expires_by_itself(tenant: Tenant) -> None:
     app = tenant.app("alice")
-    call_sid = tenant.ring("alice", life=0.3).call_sid
+    call_sid = tenant.ring("alice", life=1.0).call_sid
     app.expect("invite")
     assert app.expect("cancel") == {"callsid": call_sid}
 

@@ -359,7 +359,7 @@ async def test_fallback_callback_and_time_limit_are_changed_while_it_runs(scene:
         await update(scene, call.call_sid, url=broken, fallback_url=second)
         await until_hears(call, SECOND_HZ)
         assert scene.app.forms("/second")[0]["ErrorUrl"] == broken
-        await update(scene, call.call_sid, status_callback=scene.app.url("/status/other"), time_limit=3)
+        await update(scene, call.call_sid, status_callback=scene.app.url("/status/other"), time_limit=6)
         await until_hears(call, SECOND_HZ)  # it goes on
         assert (await soon(call.ended)).by == "router"
         await scene.form("/status/other")
