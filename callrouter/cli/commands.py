@@ -1,14 +1,18 @@
 """The group of all commands: loads only the one that is called, and makes faults readable.
 
-An operator sees one line and exit code 1, never a traceback for a mistake of theirs.
+An operator sees one line and exit code 1, never a traceback for a mistake of theirs, and nothing at all for Ctrl-C.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
 from keyword import iskeyword
+from signal import SIGINT
 from typing import Any
 
 import click
+
+INTERRUPTED = 128 + SIGINT
+"""The exit code after Ctrl-C, as shells tell it, of what has no end of its own for that."""
 
 
 class Commands(click.Group):
@@ -49,6 +53,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as error:
             from callrouter.cli import faults  # names the database library's, which not every command loads
 

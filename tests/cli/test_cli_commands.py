@@ -132,3 +132,17 @@ def test_wrong_keys_of_a_telephone(run: Run) -> None:
     result = invoke("trigger", "dtmf", "CA0", "5x")
     assert result.exit_code == 2
     assert "'5x' are no keys" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("tail",), ("carrier", "queue", "--watch", "1")], ids=" ".join)
+def test_ctrl_c_ends_what_has_no_end_without_a_word(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    run("account", "create", "Acme")
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupted)
+    ended = invoke(*command)
+    assert (ended.exit_code, ended.stderr) == (130, "")

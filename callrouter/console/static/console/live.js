@@ -96,7 +96,7 @@ export function poll(url, onData, everyMs = 2000) {
     const here = location.pathname + location.search;
     refused.set(me, response.status === 401
       ? ["You are signed out. ", el("a", { href: `/console/sign-in?next=${encodeURIComponent(here)}` }, "Sign in")]
-      : [`${message} This page is no longer live: was another account chosen in another tab? `,
+      : [`${message} This page is no longer live. If another account was chosen in another tab, that is why. `,
         el("a", { href: here }, "Load it again")]);
     tell();
   }
