@@ -57,6 +57,10 @@ class Folder:
         lines = (self.path / "order").read_text().splitlines()
         return [line.split()[0] for line in lines if line.endswith(word)]
 
+    async def all_run(self, supervisor: Supervisor) -> None:
+        """Each child has said so, and the supervisor knows of it."""
+        await self.until(lambda: all(self.pids(name) and name in supervisor.children for name in NAMES))
+
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(SECONDS):
             while not true():
@@ -97,10 +101,8 @@ def supervise(supervisor: Supervisor, situation: Callable[[], Awaitable[None]]) 
 
 
 def test_all_start_and_all_stop_the_router_first(folder: Folder) -> None:
-    async def all_started() -> None:
-        await folder.until(lambda: all(folder.pids(name) for name in NAMES))
-
-    supervise(Supervisor(command=folder.command("good")), all_started)
+    supervisor = Supervisor(command=folder.command("good"))
+    supervise(supervisor, lambda: folder.all_run(supervisor))
     assert sorted(folder.order("started")) == sorted(NAMES)
     assert folder.order("stopped") == list(STOP_ORDER)
     assert not any(alive(pid) for name in NAMES for pid in folder.pids(name))
@@ -175,8 +177,9 @@ def test_who_does_not_listen_is_killed_within_a_bound(
 
 def test_a_cancelled_supervisor_leaves_nobody(folder: Folder) -> None:
     async def main() -> None:
-        running = asyncio.create_task(Supervisor(command=folder.command("good")).run(asyncio.Event()))
-        await folder.until(lambda: all(folder.pids(name) for name in NAMES))
+        supervisor = Supervisor(command=folder.command("good"))
+        running = asyncio.create_task(supervisor.run(asyncio.Event()))
+        await folder.all_run(supervisor)
         running.cancel()
         await asyncio.wait([running], timeout=SECONDS)
 
