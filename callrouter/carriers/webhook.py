@@ -34,8 +34,6 @@ MESSAGE_SECONDS = 10.0
 PAUSE_SECONDS, LONGEST_PAUSE = 1.0, 300.0
 """Of a carrier that asks for one, without and with its own word about how long."""
 UNKNOWN_ERROR = 30008
-NOT_SENT = frozenset({11100, 11201, 11202, 11205, 11210, 11220, 11235, 11236, 11237, 12400})
-"""Failures before a request leaves us (`foundation.outbound.errors`)."""
 
 
 class CarrierUnavailable(Exception):
@@ -130,7 +128,7 @@ class CarrierMessages:
             response = await self._control.post(carrier, "messages", message.sid, _fields(message), patience)
         except OutboundError as error:
             reason = f"carrier {carrier!r}: {error.reason}"
-            raise Unavailable(reason, maybe_taken=error.code not in NOT_SENT) from error
+            raise Unavailable(reason, maybe_taken=error.sent) from error
         failpoint("OM7")
         if response is None:
             raise Unavailable(f"there is no active carrier {carrier!r}", maybe_taken=False)

@@ -15,7 +15,8 @@ from .overrides import Overrides
 class Budget:
     """`total_ms` from `started` for everything, both tries and all redirects; inside it `connect_ms` for one
     connection and `read_ms` for one answer. `begun` is when the first byte could have been sent: the time
-    before it went by in our own queue. Times are in seconds of the clock `now`."""
+    before it went by in our own queue. `sent`: a request has begun to leave, on whichever connection. Times are in
+    seconds of the clock `now`."""
 
     def __init__(self, overrides: Overrides, now: Callable[[], float], started: float | None = None) -> None:
         self._now = now
@@ -27,11 +28,14 @@ class Budget:
         self._phase_ends = self._ends
         self._phase_over = self._total_over
         self._total_ms = overrides.total_ms
+        self.sent = False
 
     def start_connecting(self) -> None:
         self._start(self._connect, self._connect_over)
 
     def start_reading(self) -> None:
+        """The request leaves now, and its answer is waited for."""
+        self.sent = True
         self._start(self._read, self._read_over)
 
     def left(self) -> float:

@@ -50,7 +50,8 @@ class OutboundError(Exception):
     """A request that got no usable answer.
 
     `reason` may be shown to the customer; `detail` is for the operator's log only (it can name internal
-    addresses). `url` has neither credentials nor fragment. `attempts` says what was tried, newest last.
+    addresses). `url` has neither credentials nor fragment. `attempts` says what was tried, newest last. `sent`: one of
+    these tries had begun to leave, so that the other side may have acted on it, whatever came of the last one.
     """
 
     fault = Fault.ORIGIN
@@ -65,6 +66,7 @@ class OutboundError(Exception):
         self.detail = detail
         self.retry_word = retry_word
         self.attempts: tuple[Attempt, ...] = ()
+        self.sent = False
 
     def __str__(self) -> str:
         at = f" ({self.url})" if self.url else ""
@@ -94,7 +96,7 @@ class InvalidOverride(OutboundError):
 
 
 class Overloaded(OutboundError):
-    """12400: our own queue or pool is full or closed. The request was not sent."""
+    """12400: our own queue or pool is full or closed."""
 
     fault = Fault.PLATFORM
 

@@ -119,6 +119,7 @@ class _Fetch:
         except OutboundError as error:
             error.url = error.url or hop.to.url
             error.attempts = tuple(self._attempts)
+            error.sent = self._budget.sent
             raise
 
     def _first_hop(self) -> _Hop:

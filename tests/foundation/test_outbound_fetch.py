@@ -19,7 +19,7 @@ from foundation.outbound import (
     Overloaded,
 )
 from foundation.outbound.idle import IdleConnections
-from tests.support.origin import CLOSE, HANG, RESET, Origin, Received, Script, drip, redirect, reply
+from tests.support.origin import CLOSE, DIE, HANG, RESET, Origin, Received, Script, drip, redirect, reply
 
 HELLO = reply(body=b"<Response/>")
 FORM = (("CallSid", "CA1"), ("From", "+15550001"), ("Digits", "1"), ("Digits", "2"), ("Empty", ""))
@@ -112,6 +112,18 @@ def test_a_cut_head_on_a_kept_connection_is_not_sent_again(fetcher: Fetcher, ser
     fetcher.fetch(OutboundRequest(url=origin.url()))
     assert failure(fetcher, origin.url("/cut#rc=0")).code == 11206
     assert origin.paths() == ["/", "/cut"]
+
+
+def test_what_left_on_a_kept_connection_was_sent_though_no_other_connection_comes_about(
+    fetcher: Fetcher, serve: Serve
+) -> None:
+    """The server reads it and dies; nobody listens any more when it is sent again."""
+    origin = serve(lambda request: HELLO if request.path == "/" else [DIE])
+    fetcher.fetch(OutboundRequest(url=origin.url()))
+    error = failure(fetcher, origin.url("/dies"))
+    assert (error.code, error.sent) == (11202, True)
+    assert origin.paths() == ["/", "/dies"]
+    assert not failure(fetcher, origin.url("/dead")).sent
 
 
 def test_refused(fetcher: Fetcher) -> None:

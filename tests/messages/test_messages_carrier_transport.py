@@ -16,7 +16,7 @@ from foundation.db import Database
 from foundation.outbound.fetch import Fetcher
 from foundation.outbound.pool import FetchPool
 from foundation.outbound.signature import verify_body
-from tests.support.origin import HANG, RESET, Origin, reply
+from tests.support.origin import DIE, HANG, RESET, Origin, reply
 
 NOW = 1_000.0
 
@@ -185,5 +185,45 @@ def test_a_carrier_that_hangs_is_waited_for_so_long_and_no_longer(
 ) -> None:
     monkeypatch.setattr("callrouter.carriers.webhook.MESSAGE_SECONDS", 0.2)
     answer = answered(world, [HANG])[0]
+    assert isinstance(answer, Unavailable)
+    assert answer.maybe_taken
+
+
+def test_om6_a_carrier_that_dies_over_a_message_may_have_it(world: QueueWorld) -> None:
+    """On a connection that was kept from the message before; the next one is refused."""
+    answers = iter([reply(202), [DIE]])
+
+    async def twice() -> list[Taken | Exception]:
+        pool = FetchPool(Fetcher(allow=ANYWHERE), threads=1)
+        carriers = CarrierMessages(world.database, KEYS, pool, lambda: NOW)
+        try:
+            return await asyncio.gather(
+                *(carriers.send("c", outgoing(sid=sid)) for sid in ("SM1", "SM2")), return_exceptions=True
+            )
+        finally:
+            await pool.close()
+
+    with Origin(lambda _request: next(answers)) as origin:
+        world.carrier("c", url=origin.url("/control"))
+        first, second = asyncio.run(twice())
+    assert first == Taken()
+    assert isinstance(second, Unavailable)
+    assert second.maybe_taken
+    assert [json.loads(request.body)["id"] for request in origin.received] == ["SM1", "SM2"]
+
+
+def test_a_message_that_is_cut_off_by_our_own_stop_may_have_been_taken(world: QueueWorld) -> None:
+    async def stopped() -> Taken | Exception:
+        pool = FetchPool(Fetcher(allow=ANYWHERE), threads=1)
+        carriers = CarrierMessages(world.database, KEYS, pool, lambda: NOW)
+        sending = asyncio.create_task(carriers.send("c", outgoing()))
+        while not origin.received:
+            await asyncio.sleep(0.01)
+        await pool.close(grace=0.0)
+        return (await asyncio.gather(sending, return_exceptions=True))[0]
+
+    with Origin(lambda _request: [HANG]) as origin:
+        world.carrier("c", url=origin.url("/control"))
+        answer = asyncio.run(stopped())
     assert isinstance(answer, Unavailable)
     assert answer.maybe_taken

@@ -5,8 +5,8 @@
     assert origin.received[0].form["CallSid"] == "CA1"
 
 A script is a sequence of steps: bytes are sent, a number is a silence in seconds, CLOSE and RESET end the
-connection. A path's value is a script or a function from the request to one. After its script the connection
-waits for the next request. Closing the origin ends every silence at once.
+connection, DIE ends it and nobody listens any more. A path's value is a script or a function from the request to one.
+After its script the connection waits for the next request. Closing the origin ends every silence at once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl
 
 CLOSE = "close"
 RESET = "reset"
+DIE = "die"
 HANG = 3600.0
 
 Step = bytes | float | str
@@ -109,9 +110,7 @@ class Origin:
 
     def close(self) -> None:
         self._stop.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._listen_no_more()
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
@@ -127,6 +126,11 @@ class Origin:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _listen_no_more(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -180,6 +184,8 @@ class Origin:
                 if step == RESET:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     connection.close()
+                if step == DIE:
+                    self._listen_no_more()
                 return False
             else:
                 self._stop.wait(step)

@@ -27,7 +27,9 @@ class Watch(threading.Thread):
     """For how long this process was not run at all while it had something to do; its own computing is no stall."""
 
     longest = 0.0
-    """Seconds."""
+    """Seconds at a stretch."""
+    total = 0.0
+    """Seconds, together."""
 
     def __init__(self) -> None:
         super().__init__(name="stalls", daemon=True)
@@ -45,7 +47,8 @@ class Watch(threading.Thread):
         looked, worked = time.monotonic(), time.process_time()
         while not self._over.wait(LOOK):
             now, work = time.monotonic(), time.process_time()
-            self.longest = max(self.longest, now - looked - LOOK - (work - worked))
+            late = max(0.0, now - looked - LOOK - (work - worked))
+            self.longest, self.total = max(self.longest, late), self.total + late
             looked, worked = now, work
 
 
