@@ -19,7 +19,7 @@ from callrouter.scenario.language import Scenario, parse
 if TYPE_CHECKING:
     from callrouter.scenario.play import Done, Played
 
-DIFFERS, WRONG, INTERRUPTED = 1, 2, 130
+DIFFERS, WRONG = 1, 2
 STDIN = "-"
 
 
@@ -52,8 +52,6 @@ def scenario(files: tuple[str, ...], check: bool, as_json: bool, events: bool, a
         good = _play(list(zip(files, scenarios, strict=True)), as_json, events, as_mermaid)
     except CannotPlay as cannot:
         raise _Unplayable(str(cannot)) from cannot
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
     if not good:
         raise SystemExit(DIFFERS)
 
