@@ -25,7 +25,7 @@ def outcome(folder: Path, test: str) -> str:
     (folder / "test_it.py").write_text(f"import pytest\n{STANDS_STILL}\nattempts = []\n{test}")
     options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-c", "/dev/null", "--rootdir", str(folder)]
     program = [sys.executable, "-W", "ignore", "-m", "pytest", *options, str(folder)]
-    return subprocess.run(program, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
 def test_a_failure_in_a_stall_is_void_and_the_test_is_made_again(tmp_path: Path) -> None:
